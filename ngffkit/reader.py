@@ -1,0 +1,391 @@
+"""Read boxes of an array: which chunks, in which order, on how many threads, into one buffer.
+
+Chunks are decoded straight from the store into the result, on a few threads that each keep one
+scratch buffer. What comes is checked against the array's metadata (see `codecs`); an absent chunk
+goes by the policy of `missing`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ngffkit import codecs
+from ngffkit.arrays import ArraySpec
+from ngffkit.errors import ChunkError, StoreError
+from ngffkit.store import Store
+
+#: One index per dimension: a slice with a positive step, or whole numbers in any order.
+Index = slice | npt.NDArray[np.intp]
+
+#: Ranges of one shard that are asked for in one go, in encoded bytes.
+_BATCH_BYTES = 8 * 2**20
+
+_ABSENT = np.uint64(2**64 - 1)
+_CPUS = os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """What one chunk contributes along one dimension."""
+
+    chunk: int
+    source: Index
+    target: Index
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one chunk contributes: where in the chunk, where in the result."""
+
+    chunk: tuple[int, ...]
+    source: tuple[Any, ...]
+    target: tuple[Any, ...]
+
+
+def _pieces(index: Index, size: int, chunk: int) -> list[_Piece]:
+    if isinstance(index, slice):
+        start, stop, step = index.indices(size)
+        if (stop - start) <= 0:
+            return []
+        last = start + (stop - start - 1) // step * step
+        out = []
+        for c in range(start // chunk, last // chunk + 1):
+            # the first index of the selection that falls into this chunk
+            low = start if c * chunk <= start else start + -(-(c * chunk - start) // step) * step
+            high = min((c + 1) * chunk - 1, last)
+            if low > high:
+                continue
+            first, count = (low - start) // step, (high - low) // step + 1
+            source = slice(low - c * chunk, low - c * chunk + (count - 1) * step + 1, step)
+            out.append(_Piece(c, source, slice(first, first + count)))
+        return out
+    owners = index // chunk
+    return [
+        _Piece(int(c), index[where] - c * chunk, where)
+        for c in np.unique(owners)
+        for where in (np.flatnonzero(owners == c),)
+    ]
+
+
+def _cross(pieces: Sequence[_Piece]) -> _Part:
+    source: tuple[Any, ...] = tuple(p.source for p in pieces)
+    target: tuple[Any, ...] = tuple(p.target for p in pieces)
+    if any(isinstance(s, np.ndarray) for s in source):
+        source = _open_mesh(source)
+        target = _open_mesh(target)
+    return _Part(tuple(p.chunk for p in pieces), source, target)
+
+
+def _open_mesh(index: tuple[Any, ...]) -> tuple[Any, ...]:
+    return np.ix_(
+        *(np.arange(i.start, i.stop, i.step) if isinstance(i, slice) else i for i in index)
+    )
+
+
+def result_shape(key: Sequence[Index], shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the shape of what an index selects."""
+    return tuple(
+        len(range(*k.indices(n))) if isinstance(k, slice) else len(k)
+        for k, n in zip(key, shape, strict=True)
+    )
+
+
+@dataclass(slots=True)
+class ArrayReader:
+    """Reads boxes of one array of a store.
+
+    Parameters
+    ----------
+    store : Store
+        Where it is.
+    path : str
+        The array's path below the root of the store; empty for the root.
+    spec : ArraySpec
+        What its metadata say.
+    absent : callable, optional
+        Called with this reader and the grid coordinates of objects that are absent without a word
+        about it; decides whether that is an error (see `ngffkit.missing`).
+    denied_is_absent : bool
+        Whether a key the store refuses to show (403) counts as absent.
+    """
+
+    store: Store
+    path: str
+    spec: ArraySpec
+    absent: Callable[[ArrayReader, list[tuple[int, ...]]], None] | None = None
+    denied_is_absent: bool = False
+    _indexes: dict[tuple[int, ...], npt.NDArray[np.uint64] | None] = field(
+        default_factory=dict, repr=False
+    )
+
+    def url(self, coords: Sequence[int]) -> str:
+        """Return where an object is, for messages."""
+        return f"{self.store.url}/{self.key(coords)}"
+
+    def key(self, coords: Sequence[int]) -> str:
+        """Return the key of an object below the root of the store."""
+        name = self.spec.key(coords)
+        return f"{self.path}/{name}" if self.path else name
+
+    def read(self, key: Sequence[Index]) -> npt.NDArray[Any]:
+        """Read the outer product of one index per dimension.
+
+        Parameters
+        ----------
+        key : sequence of slice or ndarray of int
+            One per dimension, within the shape, slices with positive steps.
+
+        Returns
+        -------
+        ndarray
+            Of the array's type, in native byte order.
+
+        Raises
+        ------
+        ChunkError
+            Naming key, URL and cause, when a chunk that should be there can't be had.
+        """
+        layout = self.spec.layout
+        out = np.empty(result_shape(key, layout.shape), layout.dtype)
+        if out.size == 0:
+            return out
+        if self.spec.codecs is None:
+            return self._read_by_zarr(key)
+        parts = [
+            _cross(pieces)
+            for pieces in itertools.product(
+                *(
+                    _pieces(k, n, c)
+                    for k, n, c in zip(key, layout.shape, layout.chunks, strict=True)
+                )
+            )
+        ]
+        run = _Run(self, out)
+        if self.spec.sharding is None:
+            work: Iterable[Callable[[], None]] = [run.chunk(part) for part in parts]
+        else:
+            work = self._shard_work(run, parts)
+        _drain(work, self._workers())
+        if run.absent and self.absent is not None:
+            self.absent(self, sorted(run.absent))
+        return out
+
+    def _workers(self) -> int:
+        return max(self.store.concurrency, _CPUS)
+
+    # --- shards -----------------------------------------------------------------------------
+
+    def _shard_work(self, run: _Run, parts: list[_Part]) -> list[Callable[[], None]]:
+        layout = self.spec.layout
+        assert layout.shards is not None
+        ratio = tuple(s // c for s, c in zip(layout.shards, layout.chunks, strict=True))
+        by_shard: dict[tuple[int, ...], list[_Part]] = {}
+        for part in parts:
+            shard = tuple(c // r for c, r in zip(part.chunk, ratio, strict=True))
+            by_shard.setdefault(shard, []).append(part)
+        missing = [shard for shard in by_shard if shard not in self._indexes]
+        _drain([_index_task(self, shard) for shard in missing], self._workers())
+        work: list[Callable[[], None]] = []
+        for shard, members in by_shard.items():
+            index = self._indexes[shard]
+            if index is None:
+                work.append(run.fill(shard, members))
+                continue
+            inner = [
+                tuple(c % r for c, r in zip(part.chunk, ratio, strict=True)) for part in members
+            ]
+            entries = [index[i] for i in inner]
+            work.extend(run.ranges(shard, members, entries, len(by_shard)))
+        return work
+
+    def load_index(self, shard: tuple[int, ...]) -> None:
+        """Read the index of a shard: offset and length of each of its chunks."""
+        layout, sharding = self.spec.layout, self.spec.sharding
+        assert layout.shards is not None
+        assert sharding is not None
+        grid = tuple(s // c for s, c in zip(layout.shards, layout.chunks, strict=True))
+        size = math.prod(grid) * 16 + (4 if sharding.checked else 0)
+        raw = self.fetch(shard, -size if sharding.at_end else 0, size)
+        if raw is None:
+            self._indexes[shard] = None
+            return
+        if len(raw) != size:
+            raise self.error(
+                shard, f"truncated: {len(raw)} bytes, its index alone has {size}"
+            )
+        try:
+            body = codecs.strip_crc32c(raw) if sharding.checked else raw
+        except ValueError as err:
+            raise self.error(shard, f"shard index: {err}") from None
+        self._indexes[shard] = np.frombuffer(body, "<u8").reshape(*grid, 2)
+
+    def fetch(self, coords: Sequence[int], start: int = 0, length: int | None = None) -> Any:
+        """Return the bytes of an object or of a range of it, None when it is absent."""
+        key = self.key(coords)
+        try:
+            return self.store.get(key, start, length)
+        except StoreError as err:
+            if err.denied and self.denied_is_absent:
+                return None
+            raise ChunkError(key, self.url(coords), err.cause, denied=err.denied) from err
+
+    def error(self, coords: Sequence[int], cause: str) -> ChunkError:
+        """Build the error that names an object and what is wrong with it."""
+        return ChunkError(self.key(coords), self.url(coords), cause)
+
+    # --- the long way -----------------------------------------------------------------------
+
+    def _read_by_zarr(self, key: Sequence[Index]) -> npt.NDArray[Any]:
+        from ngffkit import fallback
+
+        return fallback.read(self, key)
+
+
+def _index_task(reader: ArrayReader, shard: tuple[int, ...]) -> Callable[[], None]:
+    return lambda: reader.load_index(shard)
+
+
+class _Run:
+    """One call of `ArrayReader.read`: the buffer it fills and what it found absent."""
+
+    def __init__(self, reader: ArrayReader, out: npt.NDArray[Any]) -> None:
+        self.reader, self.spec, self.out = reader, reader.spec, out
+        self.absent: set[tuple[int, ...]] = set()
+        self._scratch = threading.local()
+
+    def chunk(self, part: _Part) -> Callable[[], None]:
+        def task() -> None:
+            raw = self.reader.fetch(part.chunk)
+            if raw is None:
+                self.absent.add(part.chunk)
+                self._fill(part)
+            else:
+                self._place(raw, part, part.chunk)
+
+        return task
+
+    def fill(self, coords: tuple[int, ...], parts: list[_Part]) -> Callable[[], None]:
+        def task() -> None:
+            self.absent.add(coords)
+            for part in parts:
+                self._fill(part)
+
+        return task
+
+    def ranges(
+        self,
+        shard: tuple[int, ...],
+        parts: list[_Part],
+        entries: list[npt.NDArray[np.uint64]],
+        shards: int,
+    ) -> list[Callable[[], None]]:
+        """Cut what is wanted of a shard into batches that lie near one another."""
+        wanted = []
+        for part, (offset, length) in zip(parts, entries, strict=True):
+            if offset == _ABSENT and length == _ABSENT:
+                self._fill(part)  # the index says so: absent by design
+            else:
+                wanted.append((int(offset), int(length), part))
+        wanted.sort(key=lambda item: item[0])
+        # enough batches that no thread is idle at the end
+        most = max(1, -(-len(wanted) * shards // (8 * _CPUS)))
+        tasks, batch, size = [], [], 0
+        for item in wanted:
+            if batch and (len(batch) >= most or size + item[1] > _BATCH_BYTES):
+                tasks.append(self._batch(shard, batch))
+                batch, size = [], 0
+            batch.append(item)
+            size += item[1]
+        if batch:
+            tasks.append(self._batch(shard, batch))
+        return tasks
+
+    def _batch(
+        self, shard: tuple[int, ...], batch: list[tuple[int, int, _Part]]
+    ) -> Callable[[], None]:
+        def task() -> None:
+            reader = self.reader
+            key = reader.key(shard)
+            try:
+                blobs = reader.store.get_ranges(key, [(o, n) for o, n, _ in batch])
+            except StoreError as err:
+                raise ChunkError(key, reader.url(shard), err.cause, denied=err.denied) from err
+            for raw, (offset, length, part) in zip(blobs, batch, strict=True):
+                if len(raw) != length:
+                    raise reader.error(
+                        shard,
+                        f"chunk {part.chunk} should be {length} bytes at {offset}, got {len(raw)}",
+                    )
+                self._place(raw, part, shard)
+
+        return task
+
+    def _fill(self, part: _Part) -> None:
+        self.out[part.target] = 0 if self.spec.fill is None else self.spec.fill
+
+    def _place(self, raw: Any, part: _Part, coords: tuple[int, ...]) -> None:
+        layout, codecs_ = self.spec.layout, self.spec.codecs
+        assert codecs_ is not None
+        scratch = getattr(self._scratch, "buffer", None)
+        if scratch is None:
+            scratch = self._scratch.buffer = np.empty(layout.chunk_nbytes, np.uint8)
+        try:
+            codecs.decode(raw, codecs_, scratch)
+        except ValueError as err:
+            raise self.reader.error(coords, _explain(raw, err)) from None
+        self.out[part.target] = self._shaped(scratch)[part.source]
+
+    def _shaped(self, raw: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+        layout, order = self.spec.layout, self.spec.order
+        flat = raw.view(self.spec.stored)
+        if order is None:
+            return flat.reshape(layout.chunks)
+        stored = tuple(layout.chunks[i] for i in order)
+        return flat.reshape(stored).transpose(np.argsort(order))
+
+
+def _explain(raw: Any, err: ValueError) -> str:
+    """Say what came, when it isn't a chunk at all."""
+    head = bytes(raw[:256]).lstrip().lower()
+    if head.startswith((b"<!doctype html", b"<html", b"<?xml")):
+        return f"a web page came instead of the chunk (a login page?): {bytes(raw[:60])!r}"
+    return str(err)
+
+
+def _drain(tasks: Iterable[Callable[[], None]], workers: int) -> None:
+    """Run tasks on as many threads as are useful; the first error ends it."""
+    queue = deque(tasks)
+    if len(queue) <= 1:
+        for task in queue:
+            task()
+        return
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        while not failed:
+            try:
+                task = queue.popleft()
+            except IndexError:
+                return
+            try:
+                task()
+            except BaseException as err:  # noqa: BLE001 - raised again by the caller's thread
+                failed.append(err)
+
+    n = min(workers, len(queue))
+    with ThreadPoolExecutor(n, thread_name_prefix="ngffkit-read") as pool:
+        for _ in range(n):
+            pool.submit(work)
+    if failed:
+        raise failed[0]

@@ -1,0 +1,117 @@
+"""The only opener of stores: a path, URL, zip file or Zarr store becomes one small interface.
+
+Local files are read directly, http(s), s3, gs and az by obstore (it retries with back-off, which
+fsspec's HTTP does not), everything else by fsspec, and whatever zarr-python already opened through
+its own store.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from ngffkit.errors import StoreError
+
+_BINARY = getattr(os, "O_BINARY", 0)
+
+
+@runtime_checkable
+class Store(Protocol):
+    """Keys to bytes.
+
+    Attributes
+    ----------
+    url : str
+        Where it is, without a slash at its end.
+    concurrency : int
+        How many requests at a time are worth making.
+    """
+
+    url: str
+    concurrency: int
+
+    def get(self, key: str, start: int = 0, length: int | None = None) -> Any:
+        """Return the bytes of `key`, or of a range of it, or None when it does not exist.
+
+        A negative `start` counts from the end. Raises StoreError when the store fails.
+        """
+
+    def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[Any]:
+        """Return several ranges ``(start, length)`` of an existing key."""
+
+    def children(self, prefix: str = "") -> list[str] | None:
+        """Return the names directly below `prefix`; None when this store can't list."""
+
+
+class LocalStore:
+    """A folder of this machine."""
+
+    concurrency = 1
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = os.path.abspath(root)  # noqa: PTH100 - a str, for speed per chunk
+        self.url = self.root
+
+    def get(self, key: str, start: int = 0, length: int | None = None) -> bytes | None:
+        """Return the bytes of `key` or of a range of it."""
+        try:
+            fd = os.open(f"{self.root}/{key}", os.O_RDONLY | _BINARY)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as err:
+            raise self._error(key, err) from err
+        try:
+            size = os.fstat(fd).st_size
+            if start < 0:
+                start = max(0, size + start)
+            if start:
+                os.lseek(fd, start, os.SEEK_SET)
+            return _read(fd, size - start if length is None else min(length, size - start))
+        except IsADirectoryError:
+            return None
+        except OSError as err:
+            raise self._error(key, err) from err
+        finally:
+            os.close(fd)
+
+    def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[Any]:
+        """Return several ranges of a file that is opened once."""
+        try:
+            fd = os.open(f"{self.root}/{key}", os.O_RDONLY | _BINARY)
+        except OSError as err:
+            raise self._error(key, err) from err
+        try:
+            size, out = os.fstat(fd).st_size, []
+            for start, length in ranges:
+                os.lseek(fd, min(start, size), os.SEEK_SET)
+                out.append(_read(fd, max(0, min(length, size - start))))
+            return out
+        except OSError as err:
+            raise self._error(key, err) from err
+        finally:
+            os.close(fd)
+
+    def children(self, prefix: str = "") -> list[str] | None:
+        """Return the names in a folder."""
+        try:
+            return sorted(entry.name for entry in Path(self.root, prefix).iterdir())
+        except OSError:
+            return []
+
+    def _error(self, key: str, err: OSError) -> StoreError:
+        denied = isinstance(err, PermissionError)
+        return StoreError(key, f"{self.root}/{key}", err.strerror or str(err), denied=denied)
+
+
+def _read(fd: int, count: int) -> bytes:
+    data = os.read(fd, count)
+    if len(data) == count:
+        return data
+    # read(2) may return less, on network file systems and beyond 2 GiB
+    parts = [data]
+    while data and sum(map(len, parts)) < count:
+        data = os.read(fd, count - sum(map(len, parts)))
+        parts.append(data)
+    return b"".join(parts)
