@@ -7,15 +7,20 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+import xarray as xr
+
 __version__ = "0.1.0"
 
 #: Public names and where they live; each module is imported when it is first used.
 _HOME = {
     "open": "api",
     "open_dataset": "api",
-    "describe": "api",
-    "validate": "api",
-    "plot": "plot",
+    "describe": "description",
+    "validate": "validation",
+    "plot": "figures",
+    "ortho": "figures",
+    "montage": "figures",
+    "sample": "samples",
     "NgffError": "errors",
     "NgffWarning": "errors",
     "NotFoundError": "errors",
@@ -47,3 +52,19 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+def _accessor(obj: Any) -> Any:
+    """Make ``.ngff`` of an xarray object; its module is imported when it is first used."""
+    from ngffkit.accessor import NgffAccessor
+
+    return NgffAccessor(obj)
+
+
+for _register, _kind in (
+    (xr.register_dataarray_accessor, xr.DataArray),
+    (xr.register_dataset_accessor, xr.Dataset),
+    (xr.register_datatree_accessor, xr.DataTree),
+):
+    if not hasattr(_kind, "ngff"):  # a second import, e.g. by a reload, is no conflict
+        _register("ngff")(_accessor)

@@ -11,6 +11,7 @@ from ngffkit.errors import NgffError, NotFoundError
 from ngffkit.missing import check_policy
 from ngffkit.opened import Opened
 from ngffkit.opening import open_store
+from ngffkit.substore import below
 from ngffkit.tree import as_image, build, images_of, plain_dataset, warn_of
 from ngffkit.walk import Node, Wanted, walk
 
@@ -84,6 +85,29 @@ def open(  # noqa: A001 - `nk.open` is the name people look for
         storage_options=storage_options,
         **kwargs,
     )
+
+
+def open_dataset(source: Any, *, chunks: Any = None, **kwargs: Any) -> xr.Dataset:
+    """Open one mag of one image; short for ``xr.open_dataset(source, engine="ngff", ...)``.
+
+    Parameters
+    ----------
+    source : str, Path, zarr.Group, zarr.Array or store
+        As for `open`.
+    chunks : optional
+        As xarray's: ``{}`` or ``"auto"`` makes dask arrays.
+    **kwargs
+        `mag`, `image`, `missing` and `storage_options` as `read_dataset` takes them, and further
+        keywords of `xarray.open_dataset`.
+
+    Returns
+    -------
+    xarray.Dataset
+        With one variable, ``image`` or ``labels``.
+    """
+    from ngffkit.backend import NgffBackend
+
+    return xr.open_dataset(source, engine=NgffBackend, chunks=chunks, **kwargs)
 
 
 def find(
@@ -198,7 +222,41 @@ def _list(images: Mapping[str, Opened]) -> str:
     return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
 
 
-def node_of(source: Any, storage_options: Mapping[str, Any] | None = None) -> tuple[Opened, Node]:
-    """Open a place for describing it: labels too, wells not."""
-    found = find(source, Wanted(), "error", storage_options)
-    return found, found.node
+def as_opened(
+    source: Any, storage_options: Mapping[str, Any] | None = None, *, look: bool = True
+) -> Opened:
+    """Return what is opened already behind `source`, or find out what it holds.
+
+    Parameters
+    ----------
+    source : path, URL, store, Opened, DataTree, Dataset or DataArray
+        Any way to name an image.
+    storage_options : Mapping, optional
+        For the remote store.
+    look : bool
+        Whether to look into the store; without, its node is empty.
+    """
+    if isinstance(source, Opened):
+        return source
+    if isinstance(source, (xr.DataTree, xr.Dataset, xr.DataArray)):
+        origin = source.attrs.get("ngff_source")
+        opened = getattr(origin, "opened", None)
+        if opened is not None:
+            return opened  # type: ignore[no-any-return]
+        if origin is None:
+            raise NgffError("this object was not opened by ngffkit; name its path or URL")
+        source = str(origin)
+    if look:
+        return find(source, Wanted(), "error", storage_options)
+    return Opened(open_store(source, storage_options), Node("", "unknown"), "error")
+
+
+def labels_of(opened: Opened) -> Mapping[str, Opened]:
+    """Return the label images of an image, looked up now if they were left out on opening."""
+    if opened.labels or opened.node.image is None:
+        return opened.labels
+    if opened.image.kind == "label" or opened.image.version in ("zarr", "webknossos"):
+        return {}
+    store = below(opened.store, opened.node.path)
+    images = images_of(store, walk(store, Wanted()), opened.missing)
+    return next((image.labels for _, image in images), {})

@@ -492,7 +492,7 @@ class Walker:
         if asked == "all":
             chosen = known
         else:
-            chosen = [_well_path(name, known) for name in asked]
+            chosen = [well_path(name, known) for name in asked]
         wells = self._wells([join(doc.path, path) for path in chosen])
         for path in known:
             stub = Node(join(doc.path, path), "well")
@@ -598,7 +598,7 @@ def _as_label(node: Node) -> None:
         node.image = replace(node.image, kind="label", label=LabelInfo())
 
 
-def _well_path(name: str, known: Iterable[str]) -> str:
+def well_path(name: str, known: Iterable[str]) -> str:
     """Accept ``B/03``, ``B03`` and ``B3``."""
     known = list(known)
     for path in known:
