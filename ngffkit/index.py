@@ -23,10 +23,11 @@ class AxisIndex(PandasIndex):
     """Evenly spaced pixel centres along one axis.
 
     `step` is the distance between neighbours in the unit of the axis; it is kept through slices,
-    also down to a single pixel, and None once neighbours are no longer evenly spaced.
+    also down to a single pixel, and None once neighbours are no longer evenly spaced. `source` is
+    handed on by every operation: attributes get lost in some, the index does not.
     """
 
-    __slots__ = ("step",)
+    __slots__ = ("source", "step")
 
     def __init__(
         self,
@@ -39,12 +40,15 @@ class AxisIndex(PandasIndex):
     ) -> None:
         super().__init__(array, dim, coord_dtype, fastpath=fastpath)
         self.step = step
+        self.source: Any = None
 
     @classmethod
-    def of(cls, grid: Grid, name: str) -> Self:
-        """Make the index of one axis of a grid."""
+    def of(cls, grid: Grid, name: str, source: Any = None) -> Self:
+        """Make the index of one axis of a grid; `source` is where the pixels came from."""
         values = pd.Index(grid.coords(name), name=name)
-        return cls(values, name, np.dtype(np.float64), step=grid.scale[grid.axis(name)])
+        made = cls(values, name, np.dtype(np.float64), step=grid.scale[grid.axis(name)])
+        made.source = source
+        return made
 
     def _replace(self, index: Any, dim: Any = None, coord_dtype: Any = None) -> Self:
         made = type(self)(
@@ -54,6 +58,7 @@ class AxisIndex(PandasIndex):
             fastpath=True,
         )
         made.step = spacing(index.to_numpy(), self.step)
+        made.source = self.source
         return made
 
     @classmethod
@@ -65,8 +70,9 @@ class AxisIndex(PandasIndex):
     ) -> Self:
         """Join the indexes of pieces along their axis."""
         made = super().concat(indexes, dim, positions)
-        steps = [idx.step for idx in indexes if isinstance(idx, AxisIndex)]
-        made.step = spacing(made.index.to_numpy(), steps[0] if steps else None)
+        first = next((idx for idx in indexes if isinstance(idx, AxisIndex)), None)
+        made.step = spacing(made.index.to_numpy(), first.step if first else None)
+        made.source = first.source if first else None
         return made
 
     def join(self, other: Any, how: str = "inner") -> Self:
@@ -77,6 +83,7 @@ class AxisIndex(PandasIndex):
             other = other._replace(snapped)  # noqa: SLF001 - of this class or its base
         made = super().join(other, how)
         made.step = spacing(made.index.to_numpy(), self.step)
+        made.source = self.source
         return made
 
     def reindex_like(
@@ -144,6 +151,22 @@ class AxisIndex(PandasIndex):
         return f"AxisIndex({self.index!r}, step={self.step})"
 
 
+class NameIndex(PandasIndex):
+    """Names along an axis, such as channels: always exact, whatever `method` is for the others.
+
+    So ``ds.sel(c="DAPI", z=3.5, method="nearest")`` says what it means.
+    """
+
+    __slots__ = ()
+
+    def sel(
+        self, labels: dict[Any, Any], method: str | None = None, tolerance: Any = None
+    ) -> IndexSelResult:
+        """Find names; `method` and `tolerance` don't apply to them."""
+        del method, tolerance
+        return super().sel(labels)
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
@@ -188,36 +211,44 @@ def spacing(values: np.ndarray, fallback: float | None = None) -> float | None:
     return mean
 
 
-def axis_coords(grid: Grid, channels: Sequence[str] = ()) -> xr.Coordinates:
+def axis_coords(
+    grid: Grid, channels: Sequence[str] = (), source: Any = None
+) -> xr.Coordinates:
     """Return the coordinates of a grid, as xarray takes them.
 
     Parameters
     ----------
     grid : Grid
-        Its axes get float64 pixel centres with ``units`` and ``axis`` attributes.
+        Its axes get float64 pixel centres with ``units`` and ``type`` attributes.
     channels : sequence of str
         Names along the channel axis; numbers from 0 when there are none.
+    source : object, optional
+        Where the pixels came from; the indexes hand it on.
 
     Returns
     -------
     xarray.Coordinates
         One per axis.
     """
-    variables, indexes = {}, {}
+    variables: dict[str, Any] = {}
+    indexes: dict[str, PandasIndex] = {}
     for axis in grid.axes:
         if axis.is_channel:
             continue
-        index = AxisIndex.of(grid, axis.name)
+        index = AxisIndex.of(grid, axis.name, source)
         made = index.create_variables()[axis.name]
         made.attrs = {"units": axis.unit} if axis.unit else {}
         if axis.type:
             made.attrs["type"] = axis.type
         variables[axis.name], indexes[axis.name] = made, index
-    coords = xr.Coordinates(variables, indexes)
     for axis, size in zip(grid.axes, grid.shape, strict=True):
         if axis.is_channel:
-            coords = coords.assign({axis.name: (axis.name, _channel_names(channels, size))})
-    return coords
+            names = _channel_names(channels, size)
+            kind = PandasIndex if names.dtype.kind in "iu" else NameIndex
+            named = kind(pd.Index(names, name=axis.name), axis.name, names.dtype)
+            variables[axis.name] = named.create_variables()[axis.name]
+            indexes[axis.name] = named
+    return xr.Coordinates(variables, indexes)
 
 
 def _channel_names(names: Sequence[str], size: int) -> np.ndarray:

@@ -145,7 +145,8 @@ class Opened:
             variable = variable.isel(self.node.crops[level])
             variable.encoding = encoding
         name = "labels" if image.kind == "label" else "image"
-        coords = axis_coords(grid, [channel.label for channel in image.channels])
+        channels = [channel.label for channel in image.channels]
+        coords = axis_coords(grid, channels, Origin(self.url, self))
         made = xr.Dataset({name: variable}, coords, self._attrs())
         made.encoding["source"] = encoding["source"]
         return made

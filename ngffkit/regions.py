@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,6 @@ import xarray as xr
 from ngffkit import mag as _mag
 from ngffkit import resolve
 from ngffkit.errors import NgffError
-from ngffkit.grid import Grid
 from ngffkit.image import Image
 from ngffkit.opened import Opened
 from ngffkit.substore import below
@@ -23,16 +23,11 @@ def mag_of(da: xr.DataArray) -> str:
     factors = resolve.factors_of(da)
     if image is None or not factors:
         return "1"
-    name = _mag.spell(factors)
-    # a level whose factors are spelled alike may carry its path, to be told apart
     level = level_of(da, image)
-    same = _mag.spell(_space(image.levels[level].grid, image.base)) == name
-    return image.mags[level] if same else name
-
-
-def _space(grid: Grid, base: Grid) -> dict[str, float]:
-    factors = grid.factors(base)
-    return {name: factors[name] for name in grid.space if name in factors}
+    known = image.levels[level].grid.factors(image.base)
+    if all(math.isclose(known[name], factors[name], rel_tol=1e-6) for name in factors):
+        return image.mags[level]
+    return _mag.spell(factors)
 
 
 def level_of(da: xr.DataArray, image: Image) -> int:

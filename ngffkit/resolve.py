@@ -33,6 +33,9 @@ def origin_of(obj: Obj) -> Origin | None:
     candidates = [obj.attrs.get("ngff_source")]
     if isinstance(obj, xr.Dataset):
         candidates += [var.attrs.get("ngff_source") for var in obj.data_vars.values()]
+    if not isinstance(obj, xr.DataTree):
+        # some operations drop attributes, none of them drops all indexes
+        candidates += [getattr(index, "source", None) for index in obj.xindexes.values()]
     for value in candidates:
         if isinstance(value, Origin) and value.opened is not None:
             return value

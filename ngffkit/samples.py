@@ -1,4 +1,4 @@
-"""A sample to try things on: synthetic cells in 3-D, two channels, three mags and their nuclei as labels.
+r"""A sample to try things on: cells in 3-D, two channels, three mags, and their nuclei as labels.
 
 The picture is computed, not fetched, and it is the same every time. All lengths below are in
 micrometres; a voxel is 1.0 x 0.25 x 0.25 (z, y, x), as a confocal microscope would give it.
@@ -6,25 +6,26 @@ micrometres; a voxel is 1.0 x 0.25 x 0.25 (z, y, x), as a confocal microscope wo
 **Seeds.** Points are thrown into an ellipsoid one after another; a point stays when it is at least
 `_SPACING` away from all points before it (dart throwing).
 
-**Membranes.** Let :math:`d_1(p) \\le d_2(p)` be the distances from a place to its nearest and second
-nearest seed, after the place was displaced by a few sines so that walls bend. The wall between two
-cells is where both are equal; a cell ends `_REACH` away from its seed at the latest. So the membrane
-is :math:`\\exp(-((m - d_1) / w)^2)` with :math:`m = \\min(d_2, r)`, wall thickness :math:`w` and
-reach :math:`r`.
+**Membranes.** Let :math:`d_1(p) \le d_2(p)` be the distances from a place to its nearest and
+second nearest seed, after the place was displaced by a few sines so that walls bend. The wall
+between two cells is where both are equal; a cell ends `_REACH` away from its seed at the latest.
+So with :math:`e = \min(d_2, r) - d_1` and reach :math:`r` the membrane is
+:math:`(w / w_e) \exp(-(e / w_e)^2)`: a Gaussian of width :math:`w`, which blur along z widens to
+:math:`w_e^2 = w^2 + (b\, \partial e / \partial z)^2` where the wall is slanted.
 
-**Nuclei.** Around each seed lies an ellipsoid :math:`q(p) = \\sum_a ((p_a - s_a) / r_a)^2 \\le 1`.
-Its brightness is :math:`b / (1 + \\exp(9 (q - 1)))`, which is flat inside and soft at the edge, times
-a texture: white noise smoothed by a Gaussian (in Fourier space).
+**Nuclei.** Around each seed lies an ellipsoid :math:`q(p) = \sum_a ((p_a - s_a) / r_a)^2 \le 1`.
+Its brightness is :math:`b / (1 + \exp(9 (q - 1)))`, which is flat inside and soft at the edge,
+times a texture: white noise smoothed by a Gaussian (in Fourier space).
 
-**The microscope.** A [1 2 1] / 4 kernel along each axis for the point spread function, an offset of
-100 counts, and noise whose variance grows with the signal.
+**The microscope.** A [1 2 1] / 4 kernel along each axis for the point spread function, an offset
+of 100 counts, and noise whose variance grows with the signal.
 
-**Labels.** Voxels with :math:`q \\le 1` carry the number of their seed; where two nuclei meet, the
+**Labels.** Voxels with :math:`q \le 1` carry the number of their seed; where two nuclei meet, the
 one with the smaller :math:`q` wins.
 
-**Mags.** Each is made from the one before by factor 2 in y and x: the mean for the image, rounded half
-to even; the most frequent of the four for labels, the largest of those that tie. Both move the centre of
-the first pixel by :math:`(s_n - s_0) / 2` from where it was in mag 1.
+**Mags.** Each is made from the one before by factor 2 in y and x: the mean for the image, rounded
+half to even; the most frequent of the four for labels, the largest of those that tie. Both move
+the centre of the first pixel by :math:`(s_n - s_0) / 2` from where it was in mag 1.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ _SEED = 20251123
 _SPACING = 8.5
 _REACH = 6.5
 _WALL = 0.42
+_BLUR_Z = 1.0
 
 #: The factors between one mag and the next; a voxel of mag 4-4-1 is a cube.
 _FACTORS = {"y": 2, "x": 2}
@@ -157,7 +159,7 @@ def _image(version: str) -> Image:
     grid = Grid(axes, (2, *_SHAPE), (1.0, *_VOXEL), (0.0,) * 4)
     channels = (
         Channel("nuclei", "2FA8FF", Window(100.0, 2600.0, 0.0, 65535.0)),
-        Channel("membranes", "FF8A2F", Window(100.0, 2200.0, 0.0, 65535.0)),
+        Channel("membranes", "FF8A2F", Window(100.0, 1600.0, 0.0, 65535.0)),
     )
     return Image("cells", _levels(grid), channels, version=version, method="mean")
 
@@ -168,10 +170,8 @@ def _labels(image: Image, count: int) -> Image:
     grid = Grid(base.axes[1:], base.shape[1:], base.scale[1:], base.origin[1:])
     colors = tuple((i, _color(i)) for i in range(1, count + 1))
     info = LabelInfo(colors, source="../../")
-    return replace(
-        image, name="nuclei", levels=_levels(grid), channels=(), kind="label", label=info,
-        method="mode",
-    )  # fmt: skip
+    made = replace(image, name="nuclei", levels=_levels(grid), channels=(), method="mode")
+    return replace(made, kind="label", label=info)
 
 
 def _levels(grid: Grid) -> tuple[Level, ...]:
@@ -201,14 +201,14 @@ def pixels() -> tuple[Pixels, Pixels]:
         The number of the nucleus, from 1; 0 is background.
     """
     # the legacy generator, because numpy promises that its stream never changes (NEP 19)
-    random = np.random.RandomState(_SEED)  # noqa: NPY002
+    random = np.random.RandomState(_SEED)
     cells = _throw(random)
     walls, shape, ids = _draw(cells)
     texture = np.float32(1.0) + np.float32(0.22) * _smooth(random.standard_normal(_SHAPE), 0.55)
     bright = np.array([0.0, *(cell.bright for cell in cells)], np.float32)
     haze = _tissue()
     nuclei = np.float32(1900.0) * shape * bright[ids] * texture + np.float32(60.0) * haze
-    membranes = np.float32(1700.0) * walls + np.float32(90.0) * haze
+    membranes = np.float32(2000.0) * walls + np.float32(90.0) * haze
     image = np.stack([_seen(signal, random) for signal in (nuclei, membranes)])
     return image, np.where(shape >= 0.5, ids, 0).astype(np.uint16)
 
@@ -223,7 +223,7 @@ def _throw(random: Any) -> list[_Cell]:
         if inside and all(np.linalg.norm(point - other) >= _SPACING for other in kept):
             kept.append(point)
     cells = []
-    for point in sorted(kept, key=lambda p: tuple(p)):
+    for point in sorted(kept, key=tuple):
         z, y, x, glow = random.random_sample(4)
         radii = (2.9 + 0.7 * z, 2.5 + 1.1 * y, 2.5 + 1.1 * x)
         cells.append(_Cell((float(point[0]), float(point[1]), float(point[2])), radii, 0.55 + glow))
@@ -235,7 +235,8 @@ def _draw(cells: list[_Cell]) -> tuple[Float, Float, npt.NDArray[np.intp]]:
     ticks = [np.arange(n, dtype=np.float32) * s for n, s in zip(_SHAPE, _VOXEL, strict=True)]
     place = np.meshgrid(*ticks, indexing="ij", copy=False)
     z, y, x = place
-    bent = (z, y + np.float32(0.8) * np.sin(x / 4 + z / 5), x + np.float32(0.8) * np.sin(y / 5 - z / 4))
+    bend = np.float32(0.8)
+    bent = (z, y + bend * np.sin(x / 4 + z / 5), x + bend * np.sin(y / 5 - z / 4))
     first, second, best = (np.full(_SHAPE, 1e3, np.float32) for _ in range(3))
     ids = np.zeros(_SHAPE, np.intp)
     for i, cell in enumerate(cells, 1):
@@ -247,10 +248,24 @@ def _draw(cells: list[_Cell]) -> tuple[Float, Float, npt.NDArray[np.intp]]:
         nearer = q < best[box]
         best[box] = np.where(nearer, q, best[box])
         ids[box] = np.where(nearer, i, ids[box])
-    edge = np.minimum(second, np.float32(_REACH)) - first
-    walls = np.exp(-np.square(edge / np.float32(_WALL)))
-    shape = 1 / (1 + np.exp(np.minimum(9 * (best - 1), np.float32(60.0))))
-    return walls, shape, ids
+    walls = _walls(np.minimum(second, np.float32(_REACH)) - first)
+    return walls, _sigmoid(9 * (1 - best)), ids
+
+
+def _sigmoid(x: Float) -> Float:
+    out: Float = np.reciprocal(1 + np.exp(np.minimum(-x, np.float32(60.0))))
+    return out
+
+
+def _walls(edge: Float) -> Float:
+    """Return the membranes, from how far each voxel is from being on one, blurred along z."""
+    step = np.abs(np.diff(edge, axis=0)) / np.float32(_VOXEL[0])
+    slope = np.zeros_like(edge)
+    slope[:-1] = step
+    slope[1:] = np.maximum(slope[1:], step)
+    width = np.sqrt(np.float32(_WALL**2) + np.square(np.float32(_BLUR_Z) * slope))
+    out: Float = np.float32(_WALL) / width * np.exp(-np.square(edge / width))
+    return out
 
 
 def _around(centre: tuple[float, ...]) -> tuple[slice, ...]:
@@ -288,25 +303,27 @@ def _tissue() -> Float:
     ticks = [np.linspace(-1, 1, n, dtype=np.float32) for n in _SHAPE]
     z, y, x = np.meshgrid(*ticks, indexing="ij", sparse=True)
     q = (z / np.float32(1.1)) ** 2 + (y / np.float32(1.0)) ** 2 + (x / np.float32(1.05)) ** 2
-    out: Float = 1 / (1 + np.exp(8 * (q - 1)))
-    return out
+    return _sigmoid(8 * (1 - q))
 
 
 def _seen(signal: Float, random: Any) -> Pixels:
     """Return the counts a camera gives for a signal: blurred, with offset and noise."""
     for axis in range(3):
-        padded = np.pad(signal, [(1, 1) if i == axis else (0, 0) for i in range(3)], mode="edge")
-        low, mid, high = (
-            padded[tuple(slice(k, k + signal.shape[i]) if i == axis else slice(None) for i in range(3))]
-            for k in range(3)
-        )
-        signal = (low + 2 * mid + high) / 4
+        signal = _blurred(signal, axis)
     spread = np.sqrt(np.float32(16.0) + np.float32(1.2) * signal)
     counts = 100 + signal + spread * random.standard_normal(_SHAPE).astype(np.float32)
-    return np.clip(np.rint(counts), 0, 65535).astype(np.uint16)
+    out: Pixels = np.clip(np.rint(counts), 0, 65535).astype(np.uint16)
+    return out
 
 
-def _blocks(fine: Pixels) -> npt.NDArray[np.uint16]:
+def _blurred(signal: Float, axis: int) -> Float:
+    """Convolve with [1 2 1] / 4 along one axis; the border is repeated."""
+    mid = np.moveaxis(signal, axis, 0)
+    low, high = np.concatenate([mid[:1], mid[:-1]]), np.concatenate([mid[1:], mid[-1:]])
+    return np.moveaxis((low + 2 * mid + high) / np.float32(4), 0, axis)
+
+
+def _blocks(fine: Pixels) -> Pixels:
     """Return the four pixels that become one along a new last axis; sizes are even."""
     parts = [fine[..., j::2, i::2] for j in (0, 1) for i in (0, 1)]
     return np.stack(parts, axis=-1)
@@ -314,7 +331,8 @@ def _blocks(fine: Pixels) -> npt.NDArray[np.uint16]:
 
 def _mean(fine: Pixels) -> Pixels:
     """Return the mean of 2 x 2 pixels, rounded half to even."""
-    return np.rint(_blocks(fine).mean(axis=-1)).astype(np.uint16)
+    out: Pixels = np.rint(_blocks(fine).mean(axis=-1)).astype(np.uint16)
+    return out
 
 
 def _mode(fine: Pixels) -> Pixels:
@@ -345,9 +363,8 @@ def _write(root: Path, image: Image, version: str) -> None:
 def _write_group(path: Path, attributes: Mapping[str, Any], version: str) -> None:
     import zarr
 
-    zarr.open_group(
-        path, mode="a", zarr_format=zarr_format(version), attributes=dict(attributes)
-    )
+    number: Any = zarr_format(version)
+    zarr.open_group(path, mode="a", zarr_format=number, attributes=dict(attributes))
 
 
 def _write_levels(
@@ -362,13 +379,14 @@ def _write_levels(
 def _write_array(path: Path, data: Pixels, grid: Grid, version: str) -> None:
     """Write one array: chunks of 64 pixels, in Zarr v3 one shard per channel."""
     import zarr
+    from zarr.codecs import ZstdCodec
 
     chunk = tuple(min(c, n) for c, n in zip(_CHUNK[-data.ndim :], data.shape, strict=True))
     shape = (1, *data.shape[1:]) if "c" in grid.dims else data.shape
     made: dict[str, Any]
     if zarr_format(version) == 3:
         made = {"zarr_format": 3, "shards": shape, "dimension_names": grid.dims}
-        made["compressors"] = zarr.codecs.ZstdCodec(level=3, checksum=True)
+        made["compressors"] = ZstdCodec(level=3, checksum=True)
     else:
         made = {"zarr_format": 2, "attributes": {"_ARRAY_DIMENSIONS": list(grid.dims)}}
         made["chunk_key_encoding"] = {"name": "v2", "separator": "/"}

@@ -14,7 +14,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from ngffkit.errors import StoreError
 
-_BINARY = getattr(os, "O_BINARY", 0)
+#: Binary where that isn't all there is; and a named pipe among the chunks must not block.
+_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 @runtime_checkable
@@ -35,11 +36,17 @@ class Store(Protocol):
     def get(self, key: str, start: int = 0, length: int | None = None) -> Any:
         """Return the bytes of `key`, or of a range of it, or None when it does not exist.
 
-        A negative `start` counts from the end. Raises StoreError when the store fails.
+        A negative `start` counts from the end. Of a range that goes beyond the end comes what
+        there is; where a server refuses a range that begins there, StoreError. Raises StoreError
+        when the store fails.
         """
 
     def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[Any]:
-        """Return several ranges ``(start, length)`` of an existing key."""
+        """Return several ranges ``(start, length)`` of an existing key.
+
+        Each is as long as asked for or, at the end of the object, shorter. Raises StoreError when
+        the key does not exist.
+        """
 
     def children(self, prefix: str = "") -> list[str] | None:
         """Return the names directly below `prefix`; None when this store can't list."""
@@ -57,7 +64,7 @@ class LocalStore:
     def get(self, key: str, start: int = 0, length: int | None = None) -> bytes | None:
         """Return the bytes of `key` or of a range of it."""
         try:
-            fd = os.open(f"{self.root}/{key}", os.O_RDONLY | _BINARY)
+            fd = os.open(f"{self.root}/{key}", _FLAGS)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as err:
@@ -65,7 +72,8 @@ class LocalStore:
         try:
             size = os.fstat(fd).st_size
             if start < 0:
-                start = max(0, size + start)
+                start = size + start
+            start = max(0, min(start, size))
             if start:
                 os.lseek(fd, start, os.SEEK_SET)
             return _read(fd, size - start if length is None else min(length, size - start))
@@ -79,7 +87,7 @@ class LocalStore:
     def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[Any]:
         """Return several ranges of a file that is opened once."""
         try:
-            fd = os.open(f"{self.root}/{key}", os.O_RDONLY | _BINARY)
+            fd = os.open(f"{self.root}/{key}", _FLAGS)
         except OSError as err:
             raise self._error(key, err) from err
         try:
@@ -97,8 +105,19 @@ class LocalStore:
         """Return the names in a folder."""
         try:
             return sorted(entry.name for entry in Path(self.root, prefix).iterdir())
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
+        except OSError as err:
+            raise self._error(prefix, err) from err
+
+    def size(self, key: str) -> int | None:
+        """Return the size of a file in bytes, None when it does not exist."""
+        try:
+            return os.stat(f"{self.root}/{key}").st_size  # noqa: PTH116 - a str, as elsewhere here
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as err:
+            raise self._error(key, err) from err
 
     def _error(self, key: str, err: OSError) -> StoreError:
         denied = isinstance(err, PermissionError)

@@ -184,7 +184,7 @@ def check_axes(value: object, at: Spot, *, image: bool = True, types: Sequence[s
     found = items(value)
     axes = [members(axis) for axis in found]
     _unique_names([axis.get("name") for axis in axes], at.grade("meaning"), ".name")
-    if image:
+    if image and found and all(isinstance(axis, Mapping) for axis in found):
         _composition(axes, at.grade("meaning"))
     for position, axis in enumerate(found[:16]):
         if not isinstance(axis, Mapping):

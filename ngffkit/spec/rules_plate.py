@@ -244,9 +244,11 @@ def check_well(attributes: Mapping[str, Any], at: Spot, _edition: Edition) -> No
     check_repeats(paths, spot, "path")
     for position, path in enumerate(paths):
         check_path(path, spot.index(position).key("path"))
-    told = ["acquisition" in one for one in images]
-    if any(told) and not all(told):
-        spot.index(told.index(False)).key("acquisition").problem(
+    # what is empty is no object, and reported as such
+    told = ["acquisition" in one for one in images if one]
+    silent = next((n for n, one in enumerate(images) if one and "acquisition" not in one), None)
+    if any(told) and silent is not None:
+        spot.index(silent).key("acquisition").problem(
             "is missing, and other fields have one",
             "name the acquisition of every field if there are several",
             severity="advice",
