@@ -17,6 +17,7 @@ from ngffkit.lazy import LazyArray
 from ngffkit.missing import AbsentPolicy, Missing, Witness
 from ngffkit.reader import ArrayReader
 from ngffkit.store import Store
+from ngffkit.threads import Threads
 from ngffkit.walk import Node, join
 
 #: dask chunks of a whole shard are welcome up to this size.
@@ -63,12 +64,15 @@ class Opened:
         What to do about chunks that should be there and aren't.
     labels : Mapping of str to Opened
         Its label images.
+    threads : Threads
+        Read and decode; shared by everything that was opened together.
     """
 
     store: Store
     node: Node
     missing: Missing
     labels: Mapping[str, Opened] = field(default_factory=dict, hash=False)
+    threads: Threads = field(default_factory=Threads, hash=False, compare=False, repr=False)
 
     @property
     def image(self) -> Image:
@@ -103,7 +107,12 @@ class Opened:
             policy = AbsentPolicy(self.missing, image.levels[level].grid, witness)
         path = join(self.node.path, image.levels[level].path)
         return ArrayReader(
-            self.store, path, self.spec(level), policy, denied_is_absent=self.missing == "fill"
+            self.store,
+            path,
+            self.spec(level),
+            policy,
+            denied_is_absent=self.missing == "fill",
+            threads=self.threads,
         )
 
     def _witness(self, level: int) -> Witness:

@@ -11,9 +11,7 @@ import itertools
 import math
 import os
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +22,7 @@ from ngffkit import codecs
 from ngffkit.arrays import ArraySpec
 from ngffkit.errors import ChunkError, StoreError
 from ngffkit.store import Store
+from ngffkit.threads import Threads
 
 #: One index per dimension: a slice with a positive step, or whole numbers in any order.
 Index = slice | npt.NDArray[np.intp]
@@ -118,6 +117,8 @@ class ArrayReader:
         about it; decides whether that is an error (see `ngffkit.missing`).
     denied_is_absent : bool
         Whether a key the store refuses to show (403) counts as absent.
+    threads : Threads
+        Read and decode; shared by the readers of a store.
     """
 
     store: Store
@@ -125,6 +126,7 @@ class ArrayReader:
     spec: ArraySpec
     absent: Callable[[ArrayReader, list[tuple[int, ...]]], None] | None = None
     denied_is_absent: bool = False
+    threads: Threads = field(default_factory=Threads, repr=False)
     _indexes: dict[tuple[int, ...], npt.NDArray[np.uint64] | None] = field(
         default_factory=dict, repr=False
     )
@@ -176,7 +178,7 @@ class ArrayReader:
             work: Iterable[Callable[[], None]] = [run.chunk(part) for part in parts]
         else:
             work = self._shard_work(run, parts)
-        _drain(work, self._workers())
+        self.threads.run(work, self._workers())
         if run.absent and self.absent is not None:
             self.absent(self, sorted(run.absent))
         return out
@@ -195,7 +197,7 @@ class ArrayReader:
             shard = tuple(c // r for c, r in zip(part.chunk, ratio, strict=True))
             by_shard.setdefault(shard, []).append(part)
         missing = [shard for shard in by_shard if shard not in self._indexes]
-        _drain([_index_task(self, shard) for shard in missing], self._workers())
+        self.threads.run([_index_task(self, shard) for shard in missing], self._workers())
         work: list[Callable[[], None]] = []
         for shard, members in by_shard.items():
             index = self._indexes[shard]
@@ -361,31 +363,3 @@ def _explain(raw: Any, err: ValueError) -> str:
     if head.startswith((b"<!doctype html", b"<html", b"<?xml")):
         return f"a web page came instead of the chunk (a login page?): {bytes(raw[:60])!r}"
     return str(err)
-
-
-def _drain(tasks: Iterable[Callable[[], None]], workers: int) -> None:
-    """Run tasks on as many threads as are useful; the first error ends it."""
-    queue = deque(tasks)
-    if len(queue) <= 1:
-        for task in queue:
-            task()
-        return
-    failed: list[BaseException] = []
-
-    def work() -> None:
-        while not failed:
-            try:
-                task = queue.popleft()
-            except IndexError:
-                return
-            try:
-                task()
-            except BaseException as err:  # noqa: BLE001 - raised again by the caller's thread
-                failed.append(err)
-
-    n = min(workers, len(queue))
-    with ThreadPoolExecutor(n, thread_name_prefix="ngffkit-read") as pool:
-        for _ in range(n):
-            pool.submit(work)
-    if failed:
-        raise failed[0]

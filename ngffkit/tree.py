@@ -14,10 +14,13 @@ from ngffkit.image import Image, Level
 from ngffkit.missing import Missing
 from ngffkit.opened import Opened, Origin
 from ngffkit.store import Store
+from ngffkit.threads import Threads
 from ngffkit.walk import Node, join
 
 
-def images_of(store: Store, node: Node, missing: Missing, path: str = "") -> Iterator[tuple[str, Opened]]:
+def images_of(
+    store: Store, node: Node, missing: Missing, path: str = "", threads: Threads | None = None
+) -> Iterator[tuple[str, Opened]]:
     """Iterate over the images below a node, with their places in the tree.
 
     Yields
@@ -25,18 +28,19 @@ def images_of(store: Store, node: Node, missing: Missing, path: str = "") -> Ite
     (str, Opened)
         Labels belong to the image before them, and come out on their own as well.
     """
+    threads = threads or Threads()
     if node.image is not None:
         holder = node.children.get("labels")
         labels = {
-            name: Opened(store, child, missing)
+            name: Opened(store, child, missing, threads=threads)
             for name, child in (holder.children.items() if holder else ())
         }
-        yield path, Opened(store, node, missing, labels)
+        yield path, Opened(store, node, missing, labels, threads)
         for name, opened in labels.items():
             yield join(path, "labels", name), opened
         return
     for name, child in node.children.items():
-        yield from images_of(store, child, missing, join(path, name))
+        yield from images_of(store, child, missing, join(path, name), threads)
 
 
 def build(store: Store, node: Node, missing: Missing) -> dict[str, xr.Dataset]:
