@@ -8,7 +8,7 @@ both. As a `PandasIndex` it takes part in everything xarray does with indexes.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,22 @@ from xarray.indexes import PandasIndex
 from ngffkit.grid import PIXEL_TOLERANCE, Grid
 
 
-class AxisIndex(PandasIndex):
+class _AlignsWithPandas(type):
+    """Makes a class of indexes align with xarray's own on the same coordinate.
+
+    xarray aligns only indexes of one type, and tells types apart by ``==``. A subclass of
+    `PandasIndex` would therefore refuse to meet one, as in ``da.reindex(x=[...])`` or in arithmetic
+    with an array that has plain coordinates.
+    """
+
+    def __eq__(cls, other: object) -> bool:
+        return other is cls or other is PandasIndex
+
+    def __hash__(cls) -> int:
+        return hash(PandasIndex)
+
+
+class AxisIndex(PandasIndex, metaclass=_AlignsWithPandas):
     """Evenly spaced pixel centres along one axis.
 
     `step` is the distance between neighbours in the unit of the axis; it is kept through slices,
@@ -50,6 +65,15 @@ class AxisIndex(PandasIndex):
         made.source = source
         return made
 
+    @classmethod
+    def from_variables(
+        cls, variables: Mapping[Any, xr.Variable], *, options: Mapping[str, Any]
+    ) -> Self:
+        """Make the index of a coordinate, for `xarray.Dataset.set_xindex`."""
+        made = cast("Self", super().from_variables(variables, options=options))
+        made.step = spacing(made.index.to_numpy())
+        return made
+
     def _replace(self, index: Any, dim: Any = None, coord_dtype: Any = None) -> Self:
         made = type(self)(
             index,
@@ -70,7 +94,8 @@ class AxisIndex(PandasIndex):
     ) -> Self:
         """Join the indexes of pieces along their axis."""
         made = super().concat(indexes, dim, positions)
-        first = next((idx for idx in indexes if isinstance(idx, AxisIndex)), None)
+        own: Sequence[object] = indexes  # pieces may have plain indexes as well
+        first = next((idx for idx in own if isinstance(idx, AxisIndex)), None)
         made.step = spacing(made.index.to_numpy(), first.step if first else None)
         made.source = first.source if first else None
         return made
@@ -80,7 +105,7 @@ class AxisIndex(PandasIndex):
         step = self.step or getattr(other, "step", None)
         if step:
             snapped = _snap(other.index, self.index, step * PIXEL_TOLERANCE)
-            other = other._replace(snapped)  # noqa: SLF001 - of this class or its base
+            other = other._replace(snapped)
         made = super().join(other, how)
         made.step = spacing(made.index.to_numpy(), self.step)
         made.source = self.source
@@ -117,14 +142,14 @@ class AxisIndex(PandasIndex):
             )
         )
 
-    def isel(self, indexers: Mapping[Any, Any]) -> Self | None:  # type: ignore[override]
+    def isel(self, indexers: Mapping[Any, Any]) -> Self | None:
         """Cut by position; a slice's step multiplies the distance between pixels."""
-        made = super().isel(indexers)
+        made = cast("Self | None", super().isel(indexers))
         indexer = indexers[self.dim]
         if isinstance(made, AxisIndex) and made is not self and isinstance(indexer, slice):
             stride = indexer.indices(max(1, len(self.index)))[2]
             made.step = None if self.step is None else self.step * stride
-        return made  # type: ignore[return-value]
+        return made
 
     def sel(
         self, labels: dict[Any, Any], method: str | None = None, tolerance: Any = None
@@ -133,8 +158,9 @@ class AxisIndex(PandasIndex):
         name, label = next(iter(labels.items()))
         if isinstance(label, slice):
             return super().sel({name: self._widen(label)})
-        if method is None and tolerance is None and self.step and _is_number(label):
-            method, tolerance = "nearest", abs(self.step) * PIXEL_TOLERANCE
+        exact = method is None and tolerance is None and self.step and self.index.is_unique
+        if exact and _is_numeric(label):
+            method, tolerance = "nearest", abs(self.step or 0) * PIXEL_TOLERANCE
         return super().sel({name: label}, method, tolerance)
 
     def _widen(self, cut: slice) -> slice:
@@ -171,6 +197,15 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
 
+def _is_numeric(label: Any) -> bool:
+    if _is_number(label):
+        return True
+    if isinstance(label, Mapping):
+        return False
+    values = label if hasattr(label, "dtype") else np.asarray(label)
+    return bool(values.dtype.kind in "fiu")
+
+
 def _snap(index: pd.Index, onto: pd.Index, tolerance: float) -> pd.Index:
     if not (onto.is_unique and onto.is_monotonic_increasing and len(onto)):
         return index
@@ -187,7 +222,7 @@ def spacing(values: np.ndarray, fallback: float | None = None) -> float | None:
     values : ndarray, shape (n,)
         Positions along an axis.
     fallback : float, optional
-        Returned when there are fewer than two of them.
+        The step they are known to be multiples of; returned when there are fewer than two.
 
     Returns
     -------
@@ -206,8 +241,10 @@ def spacing(values: np.ndarray, fallback: float | None = None) -> float | None:
     even = np.all(np.abs(steps - mean) <= abs(mean) * 1e-6 + np.spacing(np.abs(values).max()) * 4)
     if not (even and mean):
         return None
-    if fallback is not None and abs(mean - fallback) <= abs(fallback) * 1e-9:
-        return fallback  # the exact one, without rounding of the ends
+    if fallback:
+        whole = round(mean / fallback) * fallback
+        if abs(mean - whole) <= abs(fallback) * 1e-9:
+            return whole  # the exact one, without rounding of the ends
     return mean
 
 
@@ -243,7 +280,7 @@ def axis_coords(
         variables[axis.name], indexes[axis.name] = made, index
     for axis, size in zip(grid.axes, grid.shape, strict=True):
         if axis.is_channel:
-            names = _channel_names(channels, size)
+            names = channel_names(channels, size)
             kind = PandasIndex if names.dtype.kind in "iu" else NameIndex
             named = kind(pd.Index(names, name=axis.name), axis.name, names.dtype)
             variables[axis.name] = named.create_variables()[axis.name]
@@ -251,11 +288,16 @@ def axis_coords(
     return xr.Coordinates(variables, indexes)
 
 
-def _channel_names(names: Sequence[str], size: int) -> np.ndarray:
+def channel_names(names: Sequence[str], size: int) -> np.ndarray:
+    """Return `size` names that all differ: those given, numbers for the rest."""
     if not names:
         return np.arange(size)
-    out: list[str] = []
+    out: dict[str, None] = {}
     for i in range(size):
         name = names[i] if i < len(names) else str(i)
-        out.append(name if name not in out else f"{name} ({i})")
-    return np.array(out)
+        # labels may be missing, repeat, or be what another one was told apart by
+        unique, count = name, i
+        while unique in out:
+            unique, count = f"{name} ({count})", count + 1
+        out[unique] = None
+    return np.array(list(out))

@@ -6,7 +6,6 @@ coordinates can't hold (colours, mags, labels).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +15,7 @@ import xarray as xr
 from ngffkit.errors import NgffError
 from ngffkit.grid import Axis, Grid
 from ngffkit.image import Channel, Image
-from ngffkit.index import AxisIndex, spacing
+from ngffkit.index import AxisIndex, channel_names, spacing
 from ngffkit.opened import Opened, Origin
 
 Obj = xr.DataTree | xr.Dataset | xr.DataArray
@@ -130,7 +129,9 @@ def only_image(tree: xr.DataTree) -> xr.DataTree:
         return found[0]
     names = [node.path.removeprefix(tree.path).strip("/") for node in found]
     shown = ", ".join(repr(name) for name in names[:20]) or "none"
-    raise NgffError(f"this tree has {len(found)} images ({shown}); choose one, e.g. dt[{shown[:40]}]")
+    raise NgffError(
+        f"this tree has {len(found)} images ({shown}); choose one, e.g. dt[{shown[:40]}]"
+    )
 
 
 def grid_of(da: xr.DataArray) -> Grid:
@@ -183,14 +184,14 @@ def channels_of(da: xr.DataArray) -> tuple[Channel, ...]:
     if name is None:
         return image.channels[:1] if image and len(image.channels) == 1 else ()
     coord = da.coords.get(name)
-    labels = [str(v) for v in np.atleast_1d(coord.values)] if coord is not None else []
-    if not labels:
-        labels = [str(i) for i in range(da.sizes.get(name, 1))]
-    known = {channel.label: channel for channel in image.channels} if image else {}
-    return tuple(
-        known.get(label) or known.get(re.sub(r" \(\d+\)$", "", label)) or Channel(label)
-        for label in labels
-    )
+    channels = image.channels if image else ()
+    if coord is None:
+        size = da.sizes.get(name, 1)
+        return channels if len(channels) == size else tuple(Channel(str(i)) for i in range(size))
+    # the names that the coordinate was given, which all differ
+    names = channel_names([channel.label for channel in channels], len(channels))
+    known = dict(zip(map(str, names), channels, strict=True))
+    return tuple(known.get(str(v)) or Channel(str(v)) for v in np.atleast_1d(coord.values))
 
 
 def channel_dim(da: xr.DataArray) -> str | None:
