@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,17 +12,25 @@ from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Suf
 from zarr.abc.store import Store as ZarrStoreBase
 from zarr.core.buffer import Buffer, BufferPrototype
 
+from ngffkit import codecs
 from ngffkit.errors import ChunkError, MetadataError, StoreError
 from ngffkit.reader import ArrayReader, Index, result_shape
+from ngffkit.store import is_web_page
+
+#: Filters may make chunks larger before they are compressed, but not by more than this factor.
+_GROWTH = 16
+
+Coords = tuple[int, ...]
 
 
 class _View(ZarrStoreBase):
-    """A store of ours as zarr-python wants it; remembers what was absent."""
+    """A store of ours as zarr-python wants it; remembers which objects came and which didn't."""
 
     def __init__(self, reader: ArrayReader) -> None:
         super().__init__(read_only=True)
         self.reader = reader
-        self.absent: list[str] = []
+        self.absent: set[Coords] = set()
+        self.present: set[Coords] = set()
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
@@ -33,17 +42,45 @@ class _View(ZarrStoreBase):
             start = byte_range.offset
         elif isinstance(byte_range, SuffixByteRequest):
             start = -byte_range.suffix
+        store, coords = self.reader.store, self._coords(key)
         try:
-            raw = self.reader.store.get(key, start, length)
+            # beside the loop: a store may need that loop itself, and others shall go on meanwhile
+            raw = await asyncio.to_thread(store.get, key, start, length)
         except StoreError as err:
-            if err.denied and self.reader.denied_is_absent:
-                raw = None
-            else:
-                raise ChunkError(key, f"{self.reader.store.url}/{key}", err.cause) from err
+            if not (err.denied and self.reader.denied_is_absent):
+                raise ChunkError(key, f"{store.url}/{key}", err.cause, denied=err.denied) from err
+            if coords is not None:
+                self.reader.denied.add(coords)
+            raw = None
+        if coords is not None:
+            (self.absent if raw is None else self.present).add(coords)
         if raw is None:
-            self.absent.append(key)
             return None
+        if coords is not None and byte_range is None:
+            self._check(coords, raw)
         return prototype.buffer.from_bytes(bytes(raw))
+
+    def _check(self, coords: Coords, raw: Any) -> None:
+        """Undo the compressor within bounds: numcodecs believes what damaged chunks say."""
+        layout = self.reader.spec.layout
+        if is_web_page(raw):
+            raise self.reader.error(coords, "a web page came instead of the chunk (a login page?)")
+        if layout.shards is not None or layout.codecs[-1] not in codecs.DECODERS:
+            return
+        try:
+            codecs.expand(raw, layout.codecs[-1], layout.chunk_nbytes * _GROWTH)
+        except ValueError as err:
+            raise self.reader.error(coords, str(err)) from None
+
+    def _coords(self, key: str) -> Coords | None:
+        """Return which object of the array a key is, None when it is a document."""
+        spec, path = self.reader.spec, self.reader.path
+        name = key.removeprefix(f"{path}/") if path else key
+        if spec.prefix:
+            name = name.removeprefix(spec.prefix).lstrip("/.")
+        parts = name.split(spec.separator)
+        good = len(parts) == len(spec.layout.shape) and all(p.isdecimal() for p in parts)
+        return tuple(map(int, parts)) if good else None
 
     async def get_partial_values(
         self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
@@ -62,7 +99,7 @@ class _View(ZarrStoreBase):
         return False
 
     @property
-    def supports_partial_writes(self) -> bool:
+    def supports_partial_writes(self) -> Literal[False]:
         return False
 
     @property
@@ -75,17 +112,14 @@ class _View(ZarrStoreBase):
     async def delete(self, key: str) -> None:
         raise NotImplementedError(key)
 
-    async def list(self) -> AsyncIterator[str]:
+    def list(self) -> AsyncIterator[str]:
         raise NotImplementedError
-        yield ""
 
-    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+    def list_prefix(self, prefix: str) -> AsyncIterator[str]:
         raise NotImplementedError(prefix)
-        yield ""
 
-    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
+    def list_dir(self, prefix: str) -> AsyncIterator[str]:
         raise NotImplementedError(prefix)
-        yield ""
 
     def __eq__(self, other: object) -> bool:
         return self is other
@@ -109,7 +143,10 @@ def read(reader: ArrayReader, key: Sequence[Index]) -> npt.NDArray[Any]:
     path = reader.path
     try:
         array = zarr.open_array(
-            view, path=path, mode="r", zarr_format=reader.spec.layout.zarr_format  # type: ignore[arg-type]
+            view,
+            path=path,
+            mode="r",
+            zarr_format=reader.spec.layout.zarr_format,  # type: ignore[arg-type]
         )
     except ChunkError:
         raise
@@ -119,30 +156,31 @@ def read(reader: ArrayReader, key: Sequence[Index]) -> npt.NDArray[Any]:
             f"{', '.join(reader.spec.layout.codecs)}, which may need a package such as imagecodecs",
             path,
         ) from err
-    view.absent.clear()
     try:
         out = np.asarray(array.oindex[tuple(key)])
     except ChunkError:
         raise
     except Exception as err:
-        raise ChunkError(path, f"{reader.store.url}/{path}", f"can't be decoded: {err}") from err
-    coords = [c for c in map(_coords(reader), view.absent) if c is not None]
-    if coords and reader.absent is not None:
-        reader.absent(reader, sorted(set(coords)))
+        raise _blame(view, array, err) from err
+    if view.absent and reader.absent is not None:
+        reader.absent(reader, sorted(view.absent))
     return out.astype(reader.spec.layout.dtype, copy=False).reshape(
         result_shape(key, reader.spec.layout.shape)
     )
 
 
-def _coords(reader: ArrayReader) -> Any:
-    head = f"{reader.path}/" if reader.path else ""
-
-    def parse(key: str) -> tuple[int, ...] | None:
-        name = key.removeprefix(head)
-        if reader.spec.prefix:
-            name = name.removeprefix(reader.spec.prefix).lstrip("/.")
-        parts = name.split(reader.spec.separator)
-        good = len(parts) == len(reader.spec.layout.shape) and all(p.isdecimal() for p in parts)
-        return tuple(map(int, parts)) if good else None
-
-    return parse
+def _blame(view: _View, array: Any, error: Exception) -> ChunkError:
+    """Return the error that names the object that can't be decoded; zarr-python doesn't say."""
+    reader, layout = view.reader, view.reader.spec.layout
+    for coords in sorted(view.present):
+        box = tuple(
+            slice(c * n, min((c + 1) * n, size))
+            for c, n, size in zip(coords, layout.object_shape, layout.shape, strict=True)
+        )
+        try:
+            array[box]
+        except ChunkError as err:
+            return err
+        except Exception as err:  # noqa: BLE001 - any of any codec
+            return reader.error(coords, f"can't be decoded: {err}")
+    return ChunkError(reader.path, f"{reader.store.url}/{reader.path}", f"can't be read: {error}")

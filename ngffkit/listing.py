@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from ngffkit import spec
+from ngffkit.documents import Document, Metadata, join
+from ngffkit.errors import MetadataError
+from ngffkit.nodes import Node
+from ngffkit.substore import below
 
 if TYPE_CHECKING:
-    from ngffkit.walk import Node, Walker
+    from ngffkit.walk import Walker
 
 #: A folder with more children than this is not a list of images.
 _MAX_CHILDREN = 10_000
@@ -30,62 +35,77 @@ def list_group(walker: Walker, path: str, names: Sequence[str]) -> Node | None:
     -------
     Node or None
         None when nothing in it is understood.
-    """
-    from ngffkit.walk import Metadata, Node, Walker, join
 
-    children: dict[str, Node] = {}
-    arrays: dict[str, Node] = {}
-    for name in names[:_MAX_CHILDREN]:
-        meta = walker.meta
-        if meta.format is None:  # a folder: each child is a store of its own format
-            meta = Metadata(_Below(walker.meta.store, name))
+    Raises
+    ------
+    MetadataError
+        When there are images, but none that can be opened.
+    """
+    names = names[:_MAX_CHILDREN]
+    if walker.meta.format is None:
+        return _folder(walker, path, names)
+    return _group(walker, path, names)
+
+
+def _folder(walker: Walker, path: str, names: Sequence[str]) -> Node | None:
+    """Look into a plain folder, where each child is a store of its own format."""
+    failed: list[MetadataError] = []
+
+    def look(name: str) -> Node | None:
+        meta = Metadata(below(walker.meta.store, join(path, name)))
+        try:
             root = meta.root()
             if root is None:
-                continue
-            if root.array is not None:
-                arrays[name] = Node(name, "array", specs=(root.spec(),), attrs=root.attrs)
-            elif spec.detect(root.attrs) is not None:
-                children[name] = _shift(Walker(meta, walker.wanted).group(root), name)
-            continue
-        here = join(path, name)
-        group, array = meta.mixed([(here, False), (here, True)])
-        if array is not None and array.array is not None:
-            attrs = meta.v2_attrs([here])[0] if meta.format == 2 else array.attrs
-            array = type(array)(here, array.array, attrs)
-            arrays[name] = Node(here, "array", specs=(array.spec(),), attrs=attrs)
-        elif group is not None and spec.detect(group.attrs) is not None:
-            children[name] = walker.group(group)
-    if children:
-        return Node(path, "collection", children=children)
-    if arrays:
-        return Node(path, "arrays", children=arrays)
-    return None
+                return None
+            if root.array is None and spec.detect(root.attrs) is None:
+                return None
+            node = _array(root) if root.array is not None else walker.over(meta).group(root)
+        except MetadataError as err:
+            # one broken image must not hide the others
+            failed.append(MetadataError(str(err), join(path, name)))
+            return None
+        node.shift(join(path, name))
+        return node
 
-
-class _Below:
-    """A folder of a store, as a store."""
-
-    def __init__(self, store: object, prefix: str) -> None:
-        self.store, self.prefix = store, prefix
-        self.url = f"{store.url}/{prefix}"  # type: ignore[attr-defined]
-        self.concurrency = store.concurrency  # type: ignore[attr-defined]
-
-    def get(self, key: str, start: int = 0, length: int | None = None) -> object:
-        return self.store.get(f"{self.prefix}/{key}", start, length)  # type: ignore[attr-defined]
-
-    def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[object]:
-        return self.store.get_ranges(f"{self.prefix}/{key}", ranges)  # type: ignore[attr-defined,no-any-return]
-
-    def children(self, prefix: str = "") -> list[str] | None:
-        below = f"{self.prefix}/{prefix}".rstrip("/")
-        return self.store.children(below)  # type: ignore[attr-defined,no-any-return]
-
-
-def _shift(node: Node, name: str) -> Node:
-    """Make the paths of a node found below `name` start at the folder."""
-    from ngffkit.walk import join
-
-    node.path = join(name, node.path)
-    for child in node.children.values():
-        _shift(child, name)
+    workers = min(walker.meta.store.concurrency, len(names))
+    with ThreadPoolExecutor(workers) as pool:
+        found = dict(zip(names, pool.map(look, names), strict=True))
+    node = _holder(path, found)
+    if node is None and failed:
+        raise failed[0]
+    if node is not None:
+        node.notes = tuple(f"left out: {err}" for err in failed)
     return node
+
+
+def _group(walker: Walker, path: str, names: Sequence[str]) -> Node | None:
+    """Look into a Zarr group, whose children share its format, in shared rounds."""
+    meta, paths = walker.meta, [join(path, name) for name in names]
+    if meta.format == 2:
+        docs = meta.mixed([(p, array) for p in paths for array in (False, True)])
+        pairs = list(zip(docs[::2], docs[1::2], strict=True))
+        merged = [_merge(group, array) for group, array in pairs]
+    else:
+        merged = meta.groups(paths)
+    nodes = walker.of([doc for doc in merged if doc is not None and doc.array is None])
+    nodes |= {doc.path: _array(doc) for doc in merged if doc is not None and doc.array is not None}
+    return _holder(path, {name: nodes.get(p) for name, p in zip(names, paths, strict=True)})
+
+
+def _merge(group: Document | None, array: Document | None) -> Document | None:
+    # in Zarr v2 an array's attributes lie beside it, where those of a group would
+    if array is None or array.array is None:
+        return group
+    return Document(array.path, array.array, group.attrs if group is not None else array.attrs)
+
+
+def _array(doc: Document) -> Node:
+    return Node(doc.path, "array", specs=(doc.spec(),), attrs=doc.attrs)
+
+
+def _holder(path: str, found: dict[str, Node | None]) -> Node | None:
+    children = {name: node for name, node in found.items() if node is not None}
+    images = {name: node for name, node in children.items() if node.kind != "array"}
+    if images:
+        return Node(path, "collection", children=images)
+    return Node(path, "arrays", children=children) if children else None

@@ -1,21 +1,29 @@
 """Absent chunks: told apart by evidence into empty by design and lost.
 
 Zarr lets a writer leave out chunks that hold nothing but the fill value, so absence alone proves
-nothing. What proves loss is the next coarser mag: it was made from these very pixels, and where it
-shows something, there was something.
+nothing. What proves loss is a coarser mag: it was made from these very pixels, and where it shows
+something, there was something. So sparse data are read without a word, and a chunk that was lost
+is an error.
+
+What this can't tell: the coarsest mag has no witness; nor has a chunk that spans less than a few
+pixels of the coarser mag, since those may show its neighbours; nor what vanished on all mags.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from ngffkit.arrays import ArraySpec
+from ngffkit.documents import Metadata
 from ngffkit.errors import NgffError, NgffWarning
 from ngffkit.grid import Grid
 from ngffkit.reader import ArrayReader
@@ -23,14 +31,23 @@ from ngffkit.store import Store
 
 Missing = Literal["error", "warn", "fill"]
 
-#: Pixels of the coarser mag at the border of a chunk that its neighbours may have bled into.
+#: Where an object lies in the grid of objects of its array.
+Coords = tuple[int, ...]
+
+Box = tuple[slice, ...]
+
+#: Pixels of the coarser mag at the border of a chunk that its neighbours may have bled into: the
+#: widest filters in use (Gaussian cut off at four sigma) reach 1.7 pixels far.
 _MARGIN = 2
 
 #: Coarse pixels that are looked at in one go.
 _MAX_PIXELS = 2**24
 
-#: Objects that are remembered as empty by design, so that they are looked up once.
-_MAX_CLEARED = 10**6
+#: Objects that are remembered, so that they are looked up once.
+_MAX_KEPT = 10**6
+
+#: How far a mean of equal floats may be from them, as a part of their value.
+_ROUNDING = 1e-5
 
 
 def check_policy(missing: str) -> Missing:
@@ -42,7 +59,7 @@ def check_policy(missing: str) -> Missing:
 
 @dataclass(slots=True)
 class Witness:
-    """The next coarser mag, looked up when it is first asked.
+    """A coarser mag, looked up when it is first asked.
 
     Parameters
     ----------
@@ -63,24 +80,78 @@ class Witness:
     grid: Grid
     spec: ArraySpec | None
     zarr_format: int
+    _absent: set[Coords] = field(default_factory=set, repr=False)
+    _empty: set[Coords] = field(default_factory=set, repr=False)
+    _reader: ArrayReader | None = field(default=None, repr=False)
 
     def reader(self) -> ArrayReader | None:
         """Return its reader, which takes absent objects as fill; None when it is not there."""
+        if self._reader is not None:
+            return self._reader
         if self.spec is None:
-            from ngffkit.walk import Metadata
-
-            meta = Metadata(self.store)
-            meta.format = self.zarr_format
-            found = meta.arrays([self.path])[0]
+            found = Metadata(self.store, self.zarr_format).arrays([self.path])[0]
             if found is None:
                 return None
             self.spec = found.spec()
-        return ArrayReader(self.store, self.path, self.spec, denied_is_absent=True)
+        self._reader = ArrayReader(
+            self.store, self.path, self.spec, self._note, denied_is_absent=True
+        )
+        return self._reader
+
+    def _note(self, _: ArrayReader, coords: list[Coords]) -> None:
+        self._absent.update(coords)
+
+    def knows(self, coords: Coords) -> bool:
+        """Tell whether it has an object, so that what it doesn't show was not there."""
+        return coords not in self._absent
+
+    def shows(self, coords: Coords, boxes: Mapping[Coords, Box], fill: Any) -> set[Coords]:
+        """Tell in which boxes one of its objects shows something.
+
+        Parameters
+        ----------
+        coords : tuple of int
+            The object.
+        boxes : Mapping of Coords to Box
+            The boxes that overlap it, in its pixels, by whom they belong to.
+        fill : object
+            What the finer array is filled with.
+
+        Returns
+        -------
+        set of Coords
+            The owners of boxes in which something is neither that nor its own fill.
+        """
+        if coords in self._empty:
+            return set()
+        reader = self.reader()
+        assert reader is not None
+        layout = reader.spec.layout
+        region = tuple(
+            slice(c * n, min((c + 1) * n, size))
+            for c, n, size in zip(coords, layout.object_shape, layout.shape, strict=True)
+        )
+        if layout.shards is not None:
+            region = _overlap(region, _hull(boxes.values()))
+        seen, found = False, set[Coords]()
+        for part in _parts(region):
+            evidence = _evidence(reader.read(part), fill, reader.spec.fill)
+            if not evidence.any():
+                continue
+            seen = True
+            found |= {
+                owner
+                for owner, box in boxes.items()
+                if owner not in found and evidence[_within(_overlap(box, part), part)].any()
+            }
+        if not seen and layout.shards is None and len(self._empty) < _MAX_KEPT:
+            self._empty.add(coords)
+        return found
 
 
 @dataclass(slots=True)
 class AbsentPolicy:
-    """Decides about objects that a store does not have.
+    """Decides about objects that a store does not have, or does not show.
 
     Parameters
     ----------
@@ -88,63 +159,138 @@ class AbsentPolicy:
         What to do about objects that should be there.
     grid : Grid
         Of the array.
-    witness : Witness, optional
-        The next coarser mag.
+    witnesses : tuple of Witness
+        The coarser mags, the next one first. Those after it are asked only where it has no object
+        itself.
     """
 
     missing: Missing
     grid: Grid
-    witness: Witness | None = None
-    _cleared: set[tuple[int, ...]] = field(default_factory=set, repr=False)
+    witnesses: tuple[Witness, ...] = ()
+    _cleared: set[Coords] = field(default_factory=set, repr=False)
     _warned: bool = field(default=False, repr=False)
 
-    def __call__(self, reader: ArrayReader, coords: list[tuple[int, ...]]) -> None:
-        """Look at the objects at these grid coordinates, none of which exists."""
-        if reader.spec.fill is None and not self._warned:
-            self._warned = True
-            warnings.warn(
-                f"{reader.key(coords[0])} is absent and {reader.path or 'the array'} leaves its "
-                "fill value undefined; it was read as 0",
-                NgffWarning,
-                stacklevel=2,
-            )
-        unknown = [chunk for chunk in coords if chunk not in self._cleared]
-        coarser = self.witness.reader() if self.witness is not None and unknown else None
-        if coarser is None:
+    def __call__(self, reader: ArrayReader, coords: list[Coords]) -> None:
+        """Look at the objects at these grid coordinates, none of which could be had.
+
+        Raises
+        ------
+        ChunkError
+            When one was lost, and the policy is "error".
+        """
+        self._warn_of_undefined(reader, coords[0])
+        suspects = {c: "the store denies access to it" for c in coords if c in reader.denied}
+        unknown = [c for c in coords if c not in suspects and c not in self._cleared]
+        suspects |= self._suspects(reader, unknown)
+        if not suspects:
             return
-        for chunk in unknown:
-            if not self._witnessed(reader, coarser, chunk):
-                if len(self._cleared) < _MAX_CLEARED:
-                    self._cleared.add(chunk)
-                continue
-            error = reader.error(
-                chunk,
-                f"absent, but the next coarser mag ({coarser.path}) has data there, so it was "
-                "lost; pass missing='fill' to read it as fill",
+        first = min(suspects)
+        if self.missing == "error":
+            raise reader.error(
+                first, f"{suspects[first]}; pass missing='warn' or 'fill' to read it as fill"
             )
-            if self.missing == "error":
-                raise error
-            warnings.warn(str(error), NgffWarning, stacklevel=2)
+        others = f" (and {len(suspects) - 1} more)" if len(suspects) > 1 else ""
+        warnings.warn(
+            f"{reader.url(first)}{others} was read as fill: {suspects[first]}",
+            NgffWarning,
+            stacklevel=2,
+        )
 
-    def _witnessed(
-        self, reader: ArrayReader, coarser: ArrayReader, chunk: tuple[int, ...]
-    ) -> bool:
-        assert self.witness is not None
-        box = coarse_box(self.grid, reader.spec.layout.object_shape, chunk, self.witness.grid)
-        if box is None:
-            return False
-        fill = 0 if reader.spec.fill is None else reader.spec.fill
-        return any(bool(np.any(_differs(coarser.read(part), fill))) for part in _parts(box))
+    def _warn_of_undefined(self, reader: ArrayReader, first: Coords) -> None:
+        if reader.spec.fill is not None or self._warned:
+            return
+        self._warned = True
+        warnings.warn(
+            f"{reader.key(first)} is absent and {reader.path or 'the array'} leaves its "
+            "fill value undefined; it was read as 0",
+            NgffWarning,
+            stacklevel=3,
+        )
+
+    def _suspects(self, reader: ArrayReader, chunks: list[Coords]) -> dict[Coords, str]:
+        """Return which of these objects were lost, or may have been, with the reason."""
+        out: dict[Coords, str] = {}
+        pending = chunks
+        for witness in self.witnesses:
+            if not pending:
+                break
+            try:
+                if witness.reader() is None:
+                    continue
+                inquiry = _Inquiry(self.grid, reader, witness, pending)
+                out |= inquiry.ask(stop=self.missing == "error")
+            except NgffError as err:
+                why = f"absent, and what could tell whether it was lost can't be read ({err})"
+                return out | dict.fromkeys(pending, why)
+            if out and self.missing == "error":
+                return out
+            pending = inquiry.open_cases()
+        if len(self._cleared) < _MAX_KEPT:
+            self._cleared.update(c for c in chunks if c not in out)
+        return out
 
 
-def _differs(pixels: Any, fill: Any) -> Any:
-    return ~np.isnan(pixels) if fill != fill else pixels != fill  # noqa: PLR0124 - NaN
+class _Inquiry:
+    """Asks one witness about absent objects; each object of the witness is read once."""
+
+    def __init__(
+        self, grid: Grid, reader: ArrayReader, witness: Witness, chunks: Iterable[Coords]
+    ) -> None:
+        coarser = witness.reader()
+        assert coarser is not None
+        coarser.threads = reader.threads
+        self.witness = witness
+        self.fill = 0 if reader.spec.fill is None else reader.spec.fill
+        shape = reader.spec.layout.object_shape
+        # a writer that pads with zeros makes the last pixels differ from any other fill
+        outer = 0 if self.fill == 0 else _MARGIN
+        found = {c: coarse_box(grid, shape, c, witness.grid, outer) for c in chunks}
+        self.boxes = {c: box for c, box in found.items() if box is not None}
+        self.objects: dict[Coords, list[Coords]] = {}
+        for chunk, box in self.boxes.items():
+            for coords in _objects(box, coarser.spec.layout.object_shape):
+                self.objects.setdefault(coords, []).append(chunk)
+        self._workers = coarser.store.concurrency
+
+    def ask(self, *, stop: bool) -> dict[Coords, str]:
+        """Return the objects that were lost, with the reason; the first ones when `stop`."""
+        lost: set[Coords] = set()
+        for batch in itertools.batched(self.objects.items(), self._workers):
+            if len(batch) == 1:
+                lost |= self._look(batch[0])
+            else:
+                with ThreadPoolExecutor(len(batch)) as pool:
+                    lost = lost.union(*pool.map(self._look, batch))
+            if lost and stop:
+                break
+        why = f"absent, but the coarser mag {self.witness.path} has data there, so it was lost"
+        return dict.fromkeys(lost, why)
+
+    def _look(self, item: tuple[Coords, list[Coords]]) -> set[Coords]:
+        coords, chunks = item
+        return self.witness.shows(coords, {c: self.boxes[c] for c in chunks}, self.fill)
+
+    def open_cases(self) -> list[Coords]:
+        """Return what this witness could not tell of, for want of an object of its own."""
+        gone = (c for c in self.objects if not self.witness.knows(c))
+        return sorted({chunk for coords in gone for chunk in self.objects[coords]})
 
 
 def coarse_box(
-    grid: Grid, object_shape: Sequence[int], chunk: Sequence[int], coarse: Grid
-) -> tuple[slice, ...] | None:
+    grid: Grid, object_shape: Sequence[int], chunk: Sequence[int], coarse: Grid, outer: int
+) -> Box | None:
     """Return the pixels of a coarser grid well inside one object of the finer array.
+
+    Parameters
+    ----------
+    grid, coarse : Grid
+        Of the finer and the coarser array.
+    object_shape : sequence of int
+        Pixels of an object of the finer array.
+    chunk : sequence of int
+        Which object.
+    outer : int
+        Pixels to stay away from the ends of the array, where there are no neighbours.
 
     Returns
     -------
@@ -161,16 +307,65 @@ def coarse_box(
         shift = (grid.origin[i] - coarse.origin[i]) / coarse.scale[i]
         first, last = low * ratio + shift, (high - 1) * ratio + shift
         margin = 0 if math.isclose(ratio, 1.0) else _MARGIN
-        start = max(0, math.ceil(first - 1e-6) + margin)
-        stop = min(coarse.shape[i], math.floor(last + 1e-6) + 1 - margin)
+        before = margin if low else min(margin, outer)
+        after = margin if high < grid.shape[i] else min(margin, outer)
+        start = max(0, math.ceil(first - 1e-6) + before)
+        stop = min(coarse.shape[i], math.floor(last + 1e-6) + 1 - after)
         if start >= stop:
             return None
         out.append(slice(start, stop))
     return tuple(out)
 
 
-def _parts(box: tuple[slice, ...]) -> list[tuple[slice, ...]]:
-    """Cut a box along its first long axis, so that no part takes much memory."""
+def _evidence(pixels: npt.NDArray[Any], *fills: Any) -> npt.NDArray[np.bool_]:
+    """Return where pixels are none of the fill values."""
+    out = np.ones(pixels.shape, np.bool_)
+    for fill in fills:
+        value = 0 if fill is None else fill
+        if value != value:  # noqa: PLR0124 - NaN
+            out &= ~np.isnan(pixels)
+        elif pixels.dtype.kind in "fc":
+            with np.errstate(invalid="ignore"):
+                near = np.abs(pixels - value) <= _ROUNDING * abs(value)
+            out &= (pixels != value) & ~near
+        else:
+            out &= pixels != value
+    return out
+
+
+# --- boxes --------------------------------------------------------------------------------------
+
+
+def _objects(box: Box, shape: Sequence[int]) -> itertools.product[Coords]:
+    """Iterate over the objects of this shape that a box overlaps."""
+    return itertools.product(
+        *(range(s.start // n, (s.stop - 1) // n + 1) for s, n in zip(box, shape, strict=True))
+    )
+
+
+def _overlap(one: Box, other: Box) -> Box:
+    return tuple(
+        slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(one, other, strict=True)
+    )
+
+
+def _hull(boxes: Iterable[Box]) -> Box:
+    return tuple(
+        slice(min(s.start for s in axis), max(s.stop for s in axis))
+        for axis in zip(*boxes, strict=True)
+    )
+
+
+def _within(box: Box, outer: Box) -> Box:
+    """Return a box as counted from the start of another; empty where they don't overlap."""
+    return tuple(
+        slice(s.start - o.start, max(s.start, s.stop) - o.start)
+        for s, o in zip(box, outer, strict=True)
+    )
+
+
+def _parts(box: Box) -> list[Box]:
+    """Cut a box along its longest axis, so that no part takes much memory."""
     pixels = math.prod(s.stop - s.start for s in box)
     if pixels <= _MAX_PIXELS:
         return [box]

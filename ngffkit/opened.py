@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import xarray as xr
 from xarray.core import indexing
@@ -35,7 +35,7 @@ class Origin(str):
 
     opened: Opened | None
 
-    def __new__(cls, text: str, opened: Opened | None = None) -> Origin:
+    def __new__(cls, text: str, opened: Opened | None = None) -> Self:
         """Make the string, and remember what was opened."""
         made = super().__new__(cls, text)
         made.opened = opened
@@ -102,16 +102,16 @@ class Opened:
         image, policy = self.image, None
         if self.missing != "fill":
             # padded arrays have another grid than the image, and no witness
-            last = level + 1 >= len(image.levels) or self.node.crops
-            witness = None if last else self._witness(level + 1)
-            policy = AbsentPolicy(self.missing, image.levels[level].grid, witness)
+            coarser = () if self.node.crops else range(level + 1, len(image.levels))
+            witnesses = tuple(map(self._witness, coarser))
+            policy = AbsentPolicy(self.missing, image.levels[level].grid, witnesses)
         path = join(self.node.path, image.levels[level].path)
         return ArrayReader(
             self.store,
             path,
             self.spec(level),
             policy,
-            denied_is_absent=self.missing == "fill",
+            denied_is_absent=self.missing != "error",
             threads=self.threads,
         )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
 
 from ngffkit.errors import NgffError, NotFoundError
 from ngffkit.store import LocalStore, Store
@@ -21,7 +21,7 @@ def open_store(source: Any, storage_options: Mapping[str, Any] | None = None) ->
 
     Parameters
     ----------
-    source : str, Path, zarr.Group, zarr.Array, zarr store or Store
+    source : str, Path, zarr.Group, zarr.Array, zarr store, obstore store, fsspec mapper or Store
         A folder, a zip file, a URL (http, https, s3, gs, az by obstore; any other by fsspec),
         or what is open already.
     storage_options : Mapping, optional
@@ -47,40 +47,47 @@ def open_store(source: Any, storage_options: Mapping[str, Any] | None = None) ->
         if "://" not in text and "::" not in text:
             return _open_local(text)
         if scheme == "file":
-            return _open_local(unquote(urlsplit(text).path))
+            return _open_local(url2pathname(urlsplit(text).path))
         return _open_remote(text.rstrip("/"), scheme, dict(storage_options or {}))
     return _open_object(source)
 
 
 def _open_local(text: str) -> Store:
-    path = Path(text).expanduser()
     try:
+        path = Path(text).expanduser()
         if path.is_dir():
             return LocalStore(path)
         exists = path.exists()
-    except (OSError, ValueError) as err:
+    except (OSError, ValueError, RuntimeError) as err:
         raise NgffError(f"{text!r} is not a path: {err}") from err
     if not exists:
         raise NotFoundError(f"{text!r} does not exist; a folder, a zip file or a URL was expected")
-    from ngffkit.remote import ZipStore
+    from ngffkit.zips import ZipStore
 
+    path = path.absolute()
     try:
-        return ZipStore(path, str(path.absolute()))
+        return ZipStore(LocalStore(path.parent), path.name)
     except NgffError as err:
-        raise NgffError(
-            f"{text!r} is neither a Zarr folder nor a zip file of one ({err})"
-        ) from err
+        raise NgffError(f"{text!r} is neither a Zarr folder nor a zip file of one ({err})") from err
 
 
 def _open_remote(url: str, scheme: str, options: dict[str, Any]) -> Store:
-    from ngffkit import remote
+    from ngffkit import adapters, remote
+    from ngffkit.zips import ZipStore
 
-    zipped = urlsplit(url).path.lower().endswith(_ZIP_ENDINGS) and "::" not in url
+    parts = urlsplit(url)
+    zipped = parts.path.lower().endswith(_ZIP_ENDINGS) and "::" not in url
     if scheme in _OBSTORE_SCHEMES:
+        if scheme in ("http", "https") and (parts.query or parts.fragment):
+            raise NgffError(
+                f"{url!r} ends in a query or fragment, which can't be kept for the keys below; "
+                "pass tokens by storage_options"
+            )
         if not zipped:
             return remote.open_object_store(url, options)
         folder, _, name = url.rpartition("/")
-        return _zip_far_away(remote.open_object_store(folder, options), name)
+        name = unquote(name) if scheme in ("http", "https") else name
+        return ZipStore(remote.open_object_store(folder, options), name)
     import fsspec
 
     try:
@@ -88,49 +95,47 @@ def _open_remote(url: str, scheme: str, options: dict[str, Any]) -> Store:
     except (ImportError, ValueError, OSError) as err:
         raise NgffError(f"can't open {url!r}: {err}") from err
     if zipped:
-        try:
-            return remote.ZipStore(fs.open(path), url)
-        except FileNotFoundError as err:
-            raise NotFoundError(f"{url!r} does not exist") from err
-    return remote.FsspecStore(fs, path, url)
-
-
-def _zip_far_away(folder: Any, name: str) -> Store:
-    import obstore
-
-    from ngffkit import remote
-
-    url = f"{folder.url}/{name}"
-    try:
-        size = obstore.head(folder.inner, folder._prefix + name)["size"]  # noqa: SLF001
-    except FileNotFoundError as err:
-        raise NotFoundError(f"{url!r} does not exist") from err
-    except Exception as err:
-        raise folder._error(name, err) from err  # noqa: SLF001
-    file = io.BufferedReader(remote.RangeFile(folder, name, size), buffer_size=2**18)
-    return remote.ZipStore(file, url)
+        folder, _, name = path.rpartition("/")
+        return ZipStore(adapters.FsspecStore(fs, folder, url.rpartition("/")[0]), name)
+    return adapters.FsspecStore(fs, path, url)
 
 
 def _open_object(source: Any) -> Store:
     if isinstance(source, Store):
         return source
-    from ngffkit import remote
+    from ngffkit import adapters
 
     module = type(source).__module__.split(".", 1)[0]
     if module == "zarr" or hasattr(source, "store_path"):
-        path, inner = "", source
-        if hasattr(source, "store_path"):  # a Group or an Array
-            path, inner = source.path, source.store
-        elif hasattr(source, "path") and hasattr(source, "store"):  # a StorePath
-            path, inner = source.path, source.store
-        root = getattr(inner, "root", None)
-        if type(inner).__name__ == "LocalStore" and root is not None:
-            return LocalStore(Path(root, path))
-        return remote.ZarrStore(inner, path)
+        return _open_zarr(source)
     if hasattr(source, "fs") and hasattr(source, "root"):  # fsspec's mapping
-        return remote.FsspecStore(source.fs, source.root, source.fs.unstrip_protocol(source.root))
+        return adapters.FsspecStore(source.fs, source.root, source.fs.unstrip_protocol(source.root))
     if module == "obstore":
-        return remote.ObjectStore(source, repr(source))
+        return _open_obstore(source, "")
     raise NgffError(
-        f"can't open a {type(source).__name__}; a path, URL, zarr group, array or store was expected"
+        f"can't open a {type(source).__name__}; a path, a URL, or a group, array or store of zarr "
+        "was expected"
     )
+
+
+def _open_zarr(source: Any) -> Store:
+    """Open a group, array, store path or store of zarr-python by a reader of our own, if we can."""
+    from ngffkit import adapters
+
+    path, inner = "", source
+    if hasattr(source, "store") and hasattr(source, "path"):
+        path, inner = source.path, source.store
+    kind = type(inner).__name__
+    if kind == "LocalStore":
+        return LocalStore(Path(inner.root, path))
+    if kind == "ObjectStore":
+        return _open_obstore(inner.store, path)
+    return adapters.ZarrStore(inner, path)
+
+
+def _open_obstore(source: Any, path: str) -> Store:
+    from ngffkit import remote
+
+    if type(source).__name__ == "LocalStore":
+        return LocalStore(Path(source.prefix or "/", path))
+    return remote.ObjectStore(source, f"{remote.address_of(source)}/{path}", path)

@@ -13,6 +13,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from ngffkit import codecs
 from ngffkit.arrays import ArraySpec
 from ngffkit.errors import ChunkError, StoreError
 from ngffkit.store import Store
-from ngffkit.threads import Threads
+from ngffkit.threads import Task, Threads
 
 #: One index per dimension: a slice with a positive step, or whole numbers in any order.
 Index = slice | npt.NDArray[np.intp]
@@ -30,7 +31,7 @@ Index = slice | npt.NDArray[np.intp]
 #: Ranges of one shard that are asked for in one go, in encoded bytes.
 _BATCH_BYTES = 8 * 2**20
 
-_ABSENT = np.uint64(2**64 - 1)
+_ABSENT = 2**64 - 1
 _CPUS = os.cpu_count() or 1
 
 
@@ -78,12 +79,16 @@ def _pieces(index: Index, size: int, chunk: int) -> list[_Piece]:
 
 
 def _cross(pieces: Sequence[_Piece]) -> _Part:
-    source: tuple[Any, ...] = tuple(p.source for p in pieces)
-    target: tuple[Any, ...] = tuple(p.target for p in pieces)
-    if any(isinstance(s, np.ndarray) for s in source):
-        source = _open_mesh(source)
-        target = _open_mesh(target)
-    return _Part(tuple(p.chunk for p in pieces), source, target)
+    return _Part(
+        tuple([p.chunk for p in pieces]),
+        tuple([p.source for p in pieces]),
+        tuple([p.target for p in pieces]),
+    )
+
+
+def _cross_mesh(pieces: Sequence[_Piece]) -> _Part:
+    part = _cross(pieces)
+    return _Part(part.chunk, _open_mesh(part.source), _open_mesh(part.target))
 
 
 def _open_mesh(index: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -119,6 +124,8 @@ class ArrayReader:
         Whether a key the store refuses to show (403) counts as absent.
     threads : Threads
         Read and decode; shared by the readers of a store.
+    denied : set of tuple of int
+        Grid coordinates of the objects that counted as absent because they were denied.
     """
 
     store: Store
@@ -127,6 +134,7 @@ class ArrayReader:
     absent: Callable[[ArrayReader, list[tuple[int, ...]]], None] | None = None
     denied_is_absent: bool = False
     threads: Threads = field(default_factory=Threads, repr=False)
+    denied: set[tuple[int, ...]] = field(default_factory=set, repr=False)
     _indexes: dict[tuple[int, ...], npt.NDArray[np.uint64] | None] = field(
         default_factory=dict, repr=False
     )
@@ -164,8 +172,9 @@ class ArrayReader:
             return out
         if self.spec.codecs is None:
             return self._read_by_zarr(key)
+        cross = _cross_mesh if any(isinstance(k, np.ndarray) for k in key) else _cross
         parts = [
-            _cross(pieces)
+            cross(pieces)
             for pieces in itertools.product(
                 *(
                     _pieces(k, n, c)
@@ -175,7 +184,7 @@ class ArrayReader:
         ]
         run = _Run(self, out)
         if self.spec.sharding is None:
-            work: Iterable[Callable[[], None]] = [run.chunk(part) for part in parts]
+            work: Iterable[Task] = [run.chunk(part) for part in parts]
         else:
             work = self._shard_work(run, parts)
         self.threads.run(work, self._workers())
@@ -188,7 +197,7 @@ class ArrayReader:
 
     # --- shards -----------------------------------------------------------------------------
 
-    def _shard_work(self, run: _Run, parts: list[_Part]) -> list[Callable[[], None]]:
+    def _shard_work(self, run: _Run, parts: list[_Part]) -> list[Task]:
         layout = self.spec.layout
         assert layout.shards is not None
         ratio = tuple(s // c for s, c in zip(layout.shards, layout.chunks, strict=True))
@@ -198,16 +207,14 @@ class ArrayReader:
             by_shard.setdefault(shard, []).append(part)
         missing = [shard for shard in by_shard if shard not in self._indexes]
         self.threads.run([_index_task(self, shard) for shard in missing], self._workers())
-        work: list[Callable[[], None]] = []
+        work: list[Task] = []
         for shard, members in by_shard.items():
             index = self._indexes[shard]
             if index is None:
                 work.append(run.fill(shard, members))
                 continue
-            inner = [
-                tuple(c % r for c, r in zip(part.chunk, ratio, strict=True)) for part in members
-            ]
-            entries = [index[i] for i in inner]
+            inner = np.array([part.chunk for part in members]) % ratio
+            entries = index[tuple(inner.T)].tolist()
             work.extend(run.ranges(shard, members, entries, len(by_shard)))
         return work
 
@@ -223,9 +230,7 @@ class ArrayReader:
             self._indexes[shard] = None
             return
         if len(raw) != size:
-            raise self.error(
-                shard, f"truncated: {len(raw)} bytes, its index alone has {size}"
-            )
+            raise self.error(shard, f"truncated: {len(raw)} bytes, its index alone has {size}")
         try:
             body = codecs.strip_crc32c(raw) if sharding.checked else raw
         except ValueError as err:
@@ -239,6 +244,7 @@ class ArrayReader:
             return self.store.get(key, start, length)
         except StoreError as err:
             if err.denied and self.denied_is_absent:
+                self.denied.add(tuple(coords))
                 return None
             raise ChunkError(key, self.url(coords), err.cause, denied=err.denied) from err
 
@@ -254,7 +260,7 @@ class ArrayReader:
         return fallback.read(self, key)
 
 
-def _index_task(reader: ArrayReader, shard: tuple[int, ...]) -> Callable[[], None]:
+def _index_task(reader: ArrayReader, shard: tuple[int, ...]) -> Task:
     return lambda: reader.load_index(shard)
 
 
@@ -266,7 +272,7 @@ class _Run:
         self.absent: set[tuple[int, ...]] = set()
         self._scratch = threading.local()
 
-    def chunk(self, part: _Part) -> Callable[[], None]:
+    def chunk(self, part: _Part) -> Task:
         def task() -> None:
             raw = self.reader.fetch(part.chunk)
             if raw is None:
@@ -277,7 +283,7 @@ class _Run:
 
         return task
 
-    def fill(self, coords: tuple[int, ...], parts: list[_Part]) -> Callable[[], None]:
+    def fill(self, coords: tuple[int, ...], parts: list[_Part]) -> Task:
         def task() -> None:
             self.absent.add(coords)
             for part in parts:
@@ -289,20 +295,22 @@ class _Run:
         self,
         shard: tuple[int, ...],
         parts: list[_Part],
-        entries: list[npt.NDArray[np.uint64]],
+        entries: list[list[int]],
         shards: int,
-    ) -> list[Callable[[], None]]:
+    ) -> list[Task]:
         """Cut what is wanted of a shard into batches that lie near one another."""
         wanted = []
         for part, (offset, length) in zip(parts, entries, strict=True):
             if offset == _ABSENT and length == _ABSENT:
                 self._fill(part)  # the index says so: absent by design
             else:
-                wanted.append((int(offset), int(length), part))
-        wanted.sort(key=lambda item: item[0])
+                wanted.append((offset, length, part))
+        wanted.sort(key=itemgetter(0))
         # enough batches that no thread is idle at the end
-        most = max(1, -(-len(wanted) * shards // (8 * _CPUS)))
-        tasks, batch, size = [], [], 0
+        most = max(1, -(-len(wanted) * shards // (4 * _CPUS)))
+        tasks: list[Task] = []
+        batch: list[tuple[int, int, _Part]] = []
+        size = 0
         for item in wanted:
             if batch and (len(batch) >= most or size + item[1] > _BATCH_BYTES):
                 tasks.append(self._batch(shard, batch))
@@ -313,9 +321,7 @@ class _Run:
             tasks.append(self._batch(shard, batch))
         return tasks
 
-    def _batch(
-        self, shard: tuple[int, ...], batch: list[tuple[int, int, _Part]]
-    ) -> Callable[[], None]:
+    def _batch(self, shard: tuple[int, ...], batch: list[tuple[int, int, _Part]]) -> Task:
         def task() -> None:
             reader = self.reader
             key = reader.key(shard)

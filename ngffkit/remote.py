@@ -1,21 +1,21 @@
-"""Stores that are not a local folder: object stores, zip files, fsspec, zarr-python's own."""
+"""Object stores and web servers, by obstore."""
 
 from __future__ import annotations
 
 import datetime as dt
-import io
 import os
-import threading
-import zipfile
-import zlib
+import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
-from ngffkit.errors import NgffError, NotFoundError, StoreError
+from ngffkit.errors import NgffError, StoreError
+from ngffkit.store import cut_range, is_web_page, merge_ranges
 
-#: obstore's retries: on 429, 5xx and lost connections, with exponential back-off.
-_RETRY = {
+#: obstore's retries: on 429, 5xx and lost connections, with exponential back-off. A server that is
+#: down is given up within seconds.
+_RETRY: Mapping[str, Any] = {
     "max_retries": 5,
     "backoff": {
         "init_backoff": dt.timedelta(milliseconds=100),
@@ -23,6 +23,14 @@ _RETRY = {
         "base": 2,
     },
     "retry_timeout": dt.timedelta(seconds=60),
+}
+
+#: A slow line may take long for a large object, but a silent one is given up.
+_CLIENT: Mapping[str, Any] = {
+    "allow_http": True,
+    "timeout": "10m",
+    "read_timeout": "30s",
+    "connect_timeout": "10s",
 }
 
 #: fsspec's names for what obstore calls otherwise.
@@ -35,17 +43,54 @@ _ALIASES = {
     "region_name": "region",
 }
 
-#: Any of these in the environment means that there is somebody to be, at S3.
+#: Any of these in the environment or the options means that there is somebody to be.
 _S3_IDENTITY = (
     "AWS_ACCESS_KEY_ID",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 )
+_GS_IDENTITY = (
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "GOOGLE_SERVICE_ACCOUNT",
+    "GOOGLE_SERVICE_ACCOUNT_PATH",
+    "GOOGLE_SERVICE_ACCOUNT_KEY",
+)
+
+#: How obstore's options for keys begin.
+_KEYS = ("access_key", "service_account", "application_credentials", "bearer_token")
+
+#: Ranges of one object that are asked for at the same time.
+_RANGES_AT_ONCE = 16
+
+#: From this length on, the head of an object is asked for without a range: most objects are
+#: shorter, some servers don't know ranges, and the size is told before the body comes.
+_HEAD = 2**24
+
+#: What obstore's errors say beneath "error sending request", in its own words and in ours.
+_DEEPER = (
+    ("ConnectionRefused", "connection refused: is the server down?"),
+    ("ConnectionReset", "the connection was reset"),
+    ("IncompleteMessage", "the connection was closed before an answer came"),
+    ("TimedOut", "it took too long to answer"),
+    ("dns error", "no such host"),
+    ("UnexpectedEof", "the connection was closed before all of it came"),
+    ("incorrectly configured region", "pass the bucket's region: storage_options={'region': ...}"),
+)
 
 
 class ObjectStore:
-    """An object store or web server, read by obstore."""
+    """An object store or web server, read by obstore.
+
+    Parameters
+    ----------
+    inner : obstore store
+        Asked for the bytes.
+    url : str
+        Where its root is, for messages.
+    prefix : str
+        Path below the root of `inner`.
+    """
 
     #: Enough to fill a line of high latency: zarr-python's 10 take twice as long as 64.
     concurrency = 64
@@ -56,46 +101,103 @@ class ObjectStore:
 
     def get(self, key: str, start: int = 0, length: int | None = None) -> Any:
         """Return the bytes of `key` or of a range of it."""
+        if length is not None and length <= 0:
+            return b"" if self.size(key) is not None else None
+        try:
+            return self._get(self._prefix + key, start, length)
+        except FileNotFoundError:
+            return None
+        except Exception as err:
+            from obstore.exceptions import NotSupportedError
+
+            # Azure has no ranges from the end, simple web servers have none at all
+            if isinstance(err, NotSupportedError) and (start < 0 or self._is_http):
+                return self._without(key, start, length)
+            raise self._error(key, err) from err
+
+    def _get(self, path: str, start: int, length: int | None) -> memoryview:
         import obstore
 
-        path = self._prefix + key
+        if start == 0 and (length is None or length >= _HEAD):
+            found = obstore.get(self.inner, path)
+            if length is None or found.meta["size"] <= length:
+                return memoryview(found.bytes())
+        if start < 0:
+            found = obstore.get(self.inner, path, options={"range": {"suffix": -start}})
+            data = memoryview(found.bytes())
+            return data if length is None else data[:length]
+        if length is None:
+            found = obstore.get(self.inner, path, options={"range": {"offset": start}})
+            return memoryview(found.bytes())
+        return memoryview(obstore.get_range(self.inner, path, start=start, length=length))
+
+    def _without(self, key: str, start: int, length: int | None) -> Any:
+        """Get a range where a server does not know ranges, or none that count from the end."""
+        if not self._is_http:
+            size = self.size(key)
+            if size is None:
+                return None
+            begin = max(0, size + start)
+            return self.get(key, begin, size - begin if length is None else length)
+        data = self.get(key)
+        if data is None:
+            return None
+        begin = max(0, len(data) + start) if start < 0 else start
+        stop = len(data) if length is None else begin + length
+        if is_web_page(data):
+            raise StoreError(
+                key, f"{self.url}/{key}", "a web page came instead of a range (a login page?)"
+            )
+        return data[begin:stop]
+
+    def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[Any]:
+        """Return several ranges of an object; near ones travel together."""
+        spans = merge_ranges(ranges)
+        if len(spans) <= 1:
+            parts = [self._must(key, *span) for span in spans]
+        else:
+            with ThreadPoolExecutor(min(len(spans), _RANGES_AT_ONCE)) as pool:
+                parts = list(pool.map(lambda span: self._must(key, *span), spans))
+        return [cut_range(spans, parts, start, length) for start, length in ranges]
+
+    def _must(self, key: str, start: int, stop: int) -> Any:
+        data = self.get(key, start, stop - start)
+        if data is None:
+            raise StoreError(key, f"{self.url}/{key}", "it vanished while it was read")
+        return data
+
+    def size(self, key: str) -> int | None:
+        """Return the size of an object in bytes, None when it does not exist."""
+        import obstore
+
         try:
-            if start < 0:
-                options = {"range": {"suffix": -start}}
-                return memoryview(obstore.get(self.inner, path, options=options).bytes())
-            if length is not None:
-                return memoryview(obstore.get_range(self.inner, path, start=start, length=length))
-            return memoryview(obstore.get(self.inner, path).bytes())
+            return int(obstore.head(self.inner, self._prefix + key)["size"])
         except FileNotFoundError:
             return None
         except Exception as err:
             raise self._error(key, err) from err
 
-    def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[Any]:
-        """Return several ranges of an object; near ones travel together."""
-        import obstore
-
-        starts, lengths = [r[0] for r in ranges], [r[1] for r in ranges]
-        try:
-            found = obstore.get_ranges(
-                self.inner, self._prefix + key, starts=starts, lengths=lengths
-            )
-            return [memoryview(part) for part in found]
-        except Exception as err:
-            raise self._error(key, err) from err
-
     def children(self, prefix: str = "") -> list[str] | None:
-        """Return the names directly below `prefix`; web servers don't list."""
+        """Return the names directly below `prefix`; None where that is refused or unheard of."""
         import obstore
 
-        if urlsplit(self.url).scheme in ("http", "https"):
+        if self._is_http:
             return None
         try:
-            found = obstore.list_with_delimiter(self.inner, self._prefix + prefix)
+            found = obstore.list_with_delimiter(self.inner, (self._prefix + prefix).rstrip("/"))
         except Exception as err:
+            status = re.search(r"status code: (\d+)", str(err))
+            if status and status[1] in ("401", "403"):
+                return None
+            if status and status[1] == "404":
+                return []
             raise self._error(prefix, err) from err
         names = [*found["common_prefixes"], *(item["path"] for item in found["objects"])]
         return sorted(name.rstrip("/").rsplit("/", 1)[-1] for name in names)
+
+    @property
+    def _is_http(self) -> bool:
+        return type(self.inner).__name__ == "HTTPStore"
 
     def _error(self, key: str, err: Exception) -> StoreError:
         from obstore import exceptions
@@ -103,8 +205,17 @@ class ObjectStore:
         denied = isinstance(
             err, (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError)
         )
-        cause = str(err).split("\n\nDebug source", 1)[0].strip()
-        return StoreError(key, f"{self.url}/{key}", cause, denied=denied)
+        cause, _, debug = str(err).partition("\n\nDebug source")
+        # what S3 says comes as XML; its message is all that helps
+        said = re.search(r"<Message>(.*?)</Message>", cause, re.DOTALL)
+        cause = cause.partition("<?xml")[0].strip().rstrip(":")
+        cause = re.sub(r" in [\d.]+(ns|µs|ms|s)\b", "", cause)
+        if said:
+            cause = f"{cause}: {' '.join(said[1].split())}"
+        deeper = [ours for theirs, ours in _DEEPER if theirs in debug or theirs in cause]
+        if deeper:
+            cause = f"{cause} ({deeper[0]})"
+        return StoreError(key, f"{self.url}/{key}".rstrip("/"), cause, denied=denied)
 
 
 def open_object_store(url: str, options: Mapping[str, Any]) -> ObjectStore:
@@ -121,222 +232,72 @@ def open_object_store(url: str, options: Mapping[str, Any]) -> ObjectStore:
     from obstore import store as stores
 
     parts = urlsplit(url)
-    config = {_ALIASES.get(k, k): v for k, v in options.items()}
+    config: Any = {_ALIASES.get(k, k): v for k, v in options.items()}
     config.update(config.pop("client_kwargs", {}) or {})
+    if config.get("session_token") == "anon":  # as gcsfs says it
+        config["skip_signature"] = bool(config.pop("session_token"))
     config = {_ALIASES.get(k, k): v for k, v in config.items()}
-    client = {"allow_http": True, "timeout": "60s", **config.pop("client_options", {})}
-    retry = config.pop("retry_config", _RETRY)
+    client: Any = {**_CLIENT, **config.pop("client_options", {})}
+    retry: Any = {**_RETRY, **config.pop("retry_config", {})}
     try:
         if parts.scheme in ("http", "https"):
+            client |= _headers(config)
             inner: Any = stores.HTTPStore.from_url(url, client_options=client, retry_config=retry)
             return ObjectStore(inner, url)
-        if parts.scheme == "s3" and "skip_signature" not in config and not _has_identity(config):
-            config["skip_signature"] = True
-        make = {"s3": stores.S3Store, "gs": stores.GCSStore}.get(parts.scheme, stores.AzureStore)
+        if parts.scheme == "s3":
+            config.setdefault("skip_signature", not _is_somebody(config, _S3_IDENTITY))
+            make: Any = stores.S3Store
+        elif parts.scheme == "gs":
+            config.setdefault("skip_signature", not _is_somebody(config, _GS_IDENTITY))
+            make = stores.GCSStore
+        else:
+            # the account may stand in the address: abfss://container@account.dfs...
+            inner = stores.AzureStore.from_url(
+                url, config=config, client_options=client, retry_config=retry
+            )
+            return ObjectStore(inner, url)
         inner = make(parts.netloc, config=config, client_options=client, retry_config=retry)
+    except NgffError:
+        raise
     except Exception as err:
         raise NgffError(
             f"can't open {url}: {err}; storage_options are obstore's configuration keys"
         ) from err
-    return ObjectStore(inner, url, parts.path)
+    # "#" and "?" are characters like any others of a key
+    return ObjectStore(inner, url, url.split("://", 1)[1].partition("/")[2])
 
 
-def _has_identity(config: Mapping[str, Any]) -> bool:
-    # without one, obstore would ask the metadata service of a cloud machine, for seconds
-    return "access_key_id" in config or any(name in os.environ for name in _S3_IDENTITY)
-
-
-class FsspecStore:
-    """Anything fsspec knows."""
-
-    concurrency = 16
-
-    def __init__(self, fs: Any, root: str, url: str) -> None:
-        self.fs, self.root, self.url = fs, root.rstrip("/"), url.rstrip("/")
-
-    def get(self, key: str, start: int = 0, length: int | None = None) -> Any:
-        """Return the bytes of `key` or of a range of it."""
-        end = None if length is None or start < 0 else start + length
-        begin = start or None
-        try:
-            data = self.fs.cat_file(f"{self.root}/{key}", start=begin, end=end)
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            return None
-        except Exception as err:
-            denied = isinstance(err, PermissionError) or getattr(err, "status", 0) in (401, 403)
-            cause = str(err) or type(err).__name__
-            raise StoreError(key, f"{self.url}/{key}", cause, denied=denied) from err
-        return data if length is None else data[:length]
-
-    def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[Any]:
-        """Return several ranges of a file."""
-        return [self._must(key, self.get(key, start, length)) for start, length in ranges]
-
-    def _must(self, key: str, data: Any) -> Any:
-        if data is None:
-            raise StoreError(key, f"{self.url}/{key}", "it vanished while it was read")
-        return data
-
-    def children(self, prefix: str = "") -> list[str] | None:
-        """Return the names directly below `prefix`, None where the file system can't list."""
-        try:
-            found = self.fs.ls(f"{self.root}/{prefix}".rstrip("/"), detail=False)
-        except FileNotFoundError:
-            return []
-        except Exception:  # noqa: BLE001 - every file system has its own way to say that it can't
-            return None
-        return sorted(name.rstrip("/").rsplit("/", 1)[-1] for name in found)
-
-
-class ZipStore:
-    """A zip file (``.ozx``, ``.zip``): local, or read by ranges from where it is."""
-
-    concurrency = 1
-
-    def __init__(self, file: Any, url: str) -> None:
-        self.url, self._file = url, file
-        self._lock = threading.Lock()
-        try:
-            self._zip = zipfile.ZipFile(file)
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as err:
-            raise NgffError(f"{url} is not a zip file that can be read: {err}") from err
-        names = {info.filename: info for info in self._zip.infolist() if not info.is_dir()}
-        self._prefix = _common_root(names)
-        self._names = {name.removeprefix(self._prefix): info for name, info in names.items()}
-
-    def get(self, key: str, start: int = 0, length: int | None = None) -> Any:
-        """Return the bytes of a member or of a range of it."""
-        info = self._names.get(key)
-        if info is None:
-            return None
-        try:
-            # one file handle, and remote ones are not safe to share
-            with self._lock, self._zip.open(info) as member:
-                if start == 0 and length is None:
-                    return self._whole(member, info)
-                if start:
-                    member.seek(start if start > 0 else max(0, info.file_size + start))
-                return member.read() if length is None else member.read(length)
-        except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, EOFError) as err:
-            raise StoreError(key, f"{self.url}/{key}", f"damaged zip member: {err}") from err
-
-    def _whole(self, member: Any, info: zipfile.ZipInfo) -> bytes:
-        # the directory may understate what a member inflates to
-        data: bytes = member.read(info.file_size + 1)
-        if len(data) != info.file_size:
-            raise zipfile.BadZipFile(f"{len(data)} bytes, its directory says {info.file_size}")
-        return data
-
-    def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[Any]:
-        """Return several ranges of a member."""
-        return [self.get(key, start, length) for start, length in ranges]
-
-    def children(self, prefix: str = "") -> list[str] | None:
-        """Return the names directly below `prefix`."""
-        head = f"{prefix.rstrip('/')}/" if prefix else ""
-        return sorted(
-            {name[len(head) :].split("/", 1)[0] for name in self._names if name.startswith(head)}
+def _headers(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the options mean to a web server: fsspec's ``headers``."""
+    rest = {key: value for key, value in config.items() if key not in ("skip_signature", "headers")}
+    if rest:
+        raise NgffError(
+            f"storage_options {sorted(rest)} mean nothing to http(s); headers, client_options and "
+            "retry_config do, e.g. {'headers': {'Authorization': 'Bearer ...'}}"
         )
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle by opening it again, for worker processes."""
-        return _reopen_zip, (self.url,)
+    return {"default_headers": dict(config["headers"])} if config.get("headers") else {}
 
 
-def _reopen_zip(url: str) -> Any:
-    from ngffkit.opening import open_store
+def _is_somebody(config: Mapping[str, Any], names: Sequence[str]) -> bool:
+    """Tell whether options or environment say who asks.
 
-    return open_store(url)
-
-
-def _common_root(names: Mapping[str, Any]) -> str:
-    """Return the one folder that holds everything, when the root has no metadata of its own."""
-    if any(name in names for name in ("zarr.json", ".zgroup", ".zarray", ".zattrs")):
-        return ""
-    tops = {name.split("/", 1)[0] for name in names if "/" in name}
-    rest = [name for name in names if "/" not in name]
-    return f"{tops.pop()}/" if len(tops) == 1 and not rest else ""
+    Without, obstore would ask the metadata service of a cloud machine, for seconds; whoever is on
+    one passes ``anon=False``.
+    """
+    given = {key.lower() for key in config}
+    return any(name in os.environ or name.lower() in given for name in names) or any(
+        key.startswith(_KEYS) for key in given
+    )
 
 
-class RangeFile(io.RawIOBase):
-    """A file-like over ranges of one object, for zip files that are far away."""
-
-    def __init__(self, store: Any, key: str, size: int) -> None:
-        super().__init__()
-        self._store, self._key, self._size, self._pos = store, key, size, 0
-
-    def seekable(self) -> bool:
-        """Tell zipfile that it may seek."""
-        return True
-
-    def readable(self) -> bool:
-        """Tell io that it may read."""
-        return True
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Move to a position."""
-        self._pos = offset + (0, self._pos, self._size)[whence]
-        return self._pos
-
-    def tell(self) -> int:
-        """Return the position."""
-        return self._pos
-
-    def readinto(self, buffer: Any) -> int:
-        """Read the next bytes."""
-        count = max(0, min(len(buffer), self._size - self._pos))
-        if count:
-            data = self._store.get(self._key, self._pos, count)
-            if data is None:
-                raise NotFoundError(f"{self._store.url}/{self._key} vanished while it was read")
-            count = len(data)
-            buffer[:count] = data
-            self._pos += count
-        return count
-
-
-class ZarrStore:
-    """A store that zarr-python has opened."""
-
-    concurrency = 16
-
-    def __init__(self, inner: Any, prefix: str = "") -> None:
-        self.inner, self._prefix = inner, f"{prefix.strip('/')}/" if prefix.strip("/") else ""
-        self.url = f"{inner}/{prefix}".rstrip("/")
-
-    def get(self, key: str, start: int = 0, length: int | None = None) -> Any:
-        """Return the bytes of `key` or of a range of it."""
-        from zarr.abc.store import RangeByteRequest, SuffixByteRequest
-        from zarr.core.buffer import default_buffer_prototype
-        from zarr.core.sync import sync
-
-        wanted: Any = None
-        if start < 0:
-            wanted = SuffixByteRequest(-start)
-        elif length is not None:
-            wanted = RangeByteRequest(start, start + length)
-        try:
-            found = sync(self.inner.get(self._prefix + key, default_buffer_prototype(), wanted))
-        except FileNotFoundError:
-            return None
-        except Exception as err:
-            denied = isinstance(err, PermissionError)
-            cause = str(err) or type(err).__name__
-            raise StoreError(key, f"{self.url}/{key}", cause, denied=denied) from err
-        return None if found is None else found.to_bytes()
-
-    def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[Any]:
-        """Return several ranges of a key."""
-        return [self.get(key, start, length) for start, length in ranges]
-
-    def children(self, prefix: str = "") -> list[str] | None:
-        """Return the names directly below `prefix`, None where the store can't list."""
-        from zarr.core.sync import sync
-
-        if not self.inner.supports_listing:
-            return None
-
-        async def collect() -> list[str]:
-            return [name async for name in self.inner.list_dir((self._prefix + prefix).rstrip("/"))]
-
-        return sorted(name.rstrip("/") for name in sync(collect()))
+def address_of(inner: Any) -> str:
+    """Return where an obstore store is, for messages."""
+    kind = type(inner).__name__
+    if kind == "HTTPStore":
+        return str(inner.url)
+    scheme = {"S3Store": "s3", "GCSStore": "gs", "AzureStore": "az"}.get(kind)
+    if scheme is None:
+        return "memory://" if kind == "MemoryStore" else repr(inner)
+    config = inner.config
+    bucket = config.get("bucket") or config.get("container_name") or ""
+    return "/".join(part for part in (f"{scheme}://{bucket}", str(inner.prefix or "")) if part)

@@ -8,6 +8,7 @@ its own store.
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -16,6 +17,16 @@ from ngffkit.errors import StoreError
 
 #: Binary where that isn't all there is; and a named pipe among the chunks must not block.
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+
+#: Ranges that are this near one another travel together: a round trip costs more than the gap.
+NEAR = 2**18
+
+_PAGE_STARTS = (b"<!doctype html", b"<html", b"<?xml")
+
+
+def is_web_page(data: Any) -> bool:
+    """Tell whether bytes are a page for people, such as the login page of a server."""
+    return bytes(data[:256]).lstrip().lower().startswith(_PAGE_STARTS)
 
 
 @runtime_checkable
@@ -134,3 +145,34 @@ def _read(fd: int, count: int) -> bytes:
         data = os.read(fd, count - sum(map(len, parts)))
         parts.append(data)
     return b"".join(parts)
+
+
+def merge_ranges(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Merge near ranges ``(start, length)`` to spans ``(start, stop)``, in ascending order.
+
+    What lies between is read for nothing, so no span is more than twice as long as what is wanted
+    of it.
+    """
+    out: list[tuple[int, int]] = []
+    wanted = 0
+    for start, length in sorted(ranges):
+        stop = start + length
+        if out and start <= out[-1][1] + NEAR:
+            first, last = out[-1][0], max(out[-1][1], stop)
+            fresh = last - max(start, out[-1][1])
+            if last - first <= 2 * (wanted + fresh):
+                out[-1], wanted = (first, last), wanted + fresh
+                continue
+        out.append((start, stop))
+        wanted = length
+    return out
+
+
+def cut_range(
+    spans: Sequence[tuple[int, int]], parts: Sequence[Any], start: int, length: int
+) -> Any:
+    """Cut a range out of the bytes of the merged spans."""
+    i = bisect_right(spans, start, key=lambda span: span[0]) - 1
+    begin = start - spans[i][0]
+    # slices stop at the end, so a part that came short gives short ranges
+    return parts[i][begin : begin + length]
