@@ -2,8 +2,8 @@
 
     python benchmarks/read.py [--size 512] [--rounds 5] [--json FILE]
 
-One EM-like volume (uint8, chunks of 64^3) is written as Zarr v2 with Blosc, v3 with Zstandard and v3
-sharded. Every reader reads the same boxes in turn, box by box, so that the machine's moods hit all
+One EM-like volume (uint8, chunks of 64^3) is written as Zarr v2 with Blosc, v3 with Zstandard, and
+v3 sharded. Every reader reads the same boxes in turn, box by box, so that the machine's moods hit all
 of them alike; pixels are compared before anything counts. Printed are medians and the median of the
 ratios to tensorstore, wall and CPU. tensorstore runs with as many threads as there are cores and
 without a cache, as ngffkit does.
@@ -149,7 +149,11 @@ def measure(path: Path, data: np.ndarray, rounds: int) -> dict[str, Any]:
             if not np.array_equal(read(places[0]), data[places[0]]):
                 sys.exit(f"{name} reads other pixels from {path.name}")
         runs = np.array(
-            [[timed(read, box) for read in readers.values()] for _ in range(rounds) for box in places]
+            [
+                [timed(read, box) for read in readers.values()]
+                for _ in range(rounds)
+                for box in places
+            ]
         )
         ratios = runs / runs[:, :1]
         out[pattern] = {

@@ -1,0 +1,92 @@
+"""The wheel, installed in a fresh environment far from the checkout, does the main job."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[1]
+
+SMOKE: Final = """
+import json, sys
+import numpy as np, xarray as xr
+import ngffkit as nk
+
+assert "ngff" in xr.backends.list_engines()
+path = nk.sample("cells.ome.zarr")
+dt = nk.open(path)
+fine, coarse = dt["1"]["image"], dt["2-2-1"]["image"]
+np.testing.assert_allclose(coarse, fine.coarsen(y=2, x=2).mean(), atol=0.5)
+again = xr.open_dataset(path, engine="ngff", mag="2-2-1")["image"]
+xr.testing.assert_equal(again, coarse)
+assert nk.validate(path).valid
+dt.ngff.plot().savefig("plane.png")
+files = [str(m.__file__) for m in list(sys.modules.values()) if getattr(m, "__file__", None)]
+print(json.dumps({"files": files, "path": sys.path}))
+"""
+
+pytestmark = pytest.mark.slow
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    """Run a command in an environment that says nothing of the checkout; return what it prints."""
+    clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=clean | {"PYTHONNOUSERSITE": "1", "MPLBACKEND": "agg"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
+    run(*pip, "wheel", "--no-deps", "--wheel-dir", folder, ROOT, cwd=folder)
+    (found,) = folder.glob("ngffkit-*.whl")
+    return found
+
+
+def test_wheel_holds_the_package_and_nothing_else(wheel: Path):
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        record = next(n for n in names if n.endswith("METADATA"))
+        metadata = archive.read(record).decode()
+    package = {n for n in names if n.startswith("ngffkit/")}
+    sources = {p.relative_to(ROOT).as_posix() for p in (ROOT / "ngffkit").rglob("*.py")}
+    assert package == sources | {"ngffkit/py.typed"}
+    assert all(n.startswith(("ngffkit/", "ngffkit-")) for n in names)
+    assert any(n.endswith("licenses/LICENSE") for n in names)
+    assert "License-Expression: BSD-3-Clause" in metadata
+    assert wheel.stat().st_size < 300_000
+
+
+def test_installed_wheel_does_the_main_job(wheel: Path, tmp_path: Path):
+    run(sys.executable, "-m", "venv", "--without-pip", "env", cwd=tmp_path)
+    binaries = tmp_path / "env" / ("Scripts" if os.name == "nt" else "bin")
+    python = binaries / "python"
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
+    run(*pip, "--python", python, "install", "--no-compile", wheel, cwd=tmp_path)
+
+    found = json.loads(run(python, "-W", "error", "-c", SMOKE, cwd=tmp_path).splitlines()[-1])
+    ours = [name for name in found["files"] if "ngffkit" in Path(name).parts]
+    assert ours
+    assert all(Path(name).is_relative_to(tmp_path) for name in ours)
+    assert not [p for p in found["files"] + found["path"] if Path(p).is_relative_to(ROOT)]
+
+    program = binaries / "ngffkit"
+    assert "2-2-1" in run(program, "info", "cells.ome.zarr", cwd=tmp_path)
+    report = json.loads(run(program, "validate", "--json", "cells.ome.zarr", cwd=tmp_path))
+    assert report["valid"]
