@@ -67,4 +67,4 @@ for _register, _kind in (
     (xr.register_datatree_accessor, xr.DataTree),
 ):
     if not hasattr(_kind, "ngff"):  # a second import, e.g. by a reload, is no conflict
-        _register("ngff")(_accessor)
+        _register("ngff")(_accessor)  # type: ignore[no-untyped-call]

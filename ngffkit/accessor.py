@@ -164,23 +164,23 @@ class NgffAccessor:
 
         return validate(self._opened)
 
-    def plot(self, **kwargs: Any) -> Any:
+    def plot(self, *args: Any, **kwargs: Any) -> Any:
         """Draw a plane as a composite of its channels; see `ngffkit.plot`."""
         from ngffkit.figures import plot
 
-        return plot(self._obj, **kwargs)
+        return plot(self._obj, *args, **kwargs)
 
-    def ortho(self, **kwargs: Any) -> Any:
+    def ortho(self, *args: Any, **kwargs: Any) -> Any:
         """Draw three orthogonal planes; see `ngffkit.ortho`."""
         from ngffkit.figures import ortho
 
-        return ortho(self._obj, **kwargs)
+        return ortho(self._obj, *args, **kwargs)
 
-    def montage(self, **kwargs: Any) -> Any:
+    def montage(self, *args: Any, **kwargs: Any) -> Any:
         """Draw planes along an axis side by side; see `ngffkit.montage`."""
         from ngffkit.figures import montage
 
-        return montage(self._obj, **kwargs)
+        return montage(self._obj, *args, **kwargs)
 
     # --- where answers come from ----------------------------------------------------------------
 
@@ -210,4 +210,3 @@ class NgffAccessor:
     def __repr__(self) -> str:
         """Say what it is the accessor of."""
         return f"<ngff of {type(self._obj).__name__}>"
-

@@ -69,8 +69,8 @@ def open(  # noqa: A001 - `nk.open` is the name people look for
     Examples
     --------
     >>> import ngffkit as nk
-    >>> path = nk.sample_data("cells")          # doctest: +SKIP
-    >>> dt = nk.open(path)                      # doctest: +SKIP
+    >>> path = nk.sample_data("cells")  # doctest: +SKIP
+    >>> dt = nk.open(path)  # doctest: +SKIP
     >>> dt["1"].image.sel(z=3.0, method="nearest")  # doctest: +SKIP
     """
     from ngffkit.backend import NgffBackend

@@ -9,8 +9,6 @@ from typing import Any
 import xarray as xr
 from xarray.backends import BackendEntrypoint
 
-from ngffkit import api
-
 
 class NgffBackend(BackendEntrypoint):
     """Opens OME-Zarr, plain Zarr arrays and WEBKNOSSOS datasets.
@@ -31,7 +29,7 @@ class NgffBackend(BackendEntrypoint):
         "storage_options",
     )
 
-    def open_dataset(  # type: ignore[override]
+    def open_dataset(
         self,
         filename_or_obj: Any,
         *,
@@ -42,6 +40,8 @@ class NgffBackend(BackendEntrypoint):
         storage_options: Mapping[str, Any] | None = None,
     ) -> xr.Dataset:
         """Open one mag of one image; see `ngffkit.open_dataset`."""
+        from ngffkit import api  # xarray loads all engines to choose one: keep that cheap
+
         made = api.read_dataset(
             filename_or_obj,
             mag=mag,
@@ -51,7 +51,7 @@ class NgffBackend(BackendEntrypoint):
         )
         return _drop(made, drop_variables)
 
-    def open_datatree(  # type: ignore[override]
+    def open_datatree(
         self,
         filename_or_obj: Any,
         *,
@@ -72,7 +72,7 @@ class NgffBackend(BackendEntrypoint):
         )
         return xr.DataTree.from_dict(groups)
 
-    def open_groups_as_dict(  # type: ignore[override]
+    def open_groups_as_dict(
         self,
         filename_or_obj: Any,
         *,
@@ -83,6 +83,8 @@ class NgffBackend(BackendEntrypoint):
         storage_options: Mapping[str, Any] | None = None,
     ) -> dict[str, xr.Dataset]:
         """Open all groups; see `ngffkit.open`."""
+        from ngffkit import api
+
         groups = api.read_groups(
             filename_or_obj,
             labels=labels,

@@ -21,11 +21,22 @@ import numcodecs.zstd
 import numpy as np
 import numpy.typing as npt
 
+from ngffkit import zstdframes
+
 #: Decodes `source` into `out` (uint8, exactly the decoded size); raises ValueError with a cause.
 Decoder = Callable[[Any, npt.NDArray[np.uint8]], None]
 
-_ZSTD_MAGIC = 0xFD2FB528
-_UNKNOWN_SIZE = -1
+#: Decodes `source` into as many bytes as it holds, at most the number given.
+Expander = Callable[[Any, int], Any]
+
+#: xz headers ask for a dictionary of up to 4 GB; the strongest preset needs 65 MB.
+_LZMA_MEMORY = 128 * 2**20
+
+#: Both numbers of a chunk that a shard doesn't have.
+_ABSENT = np.uint64(2**64 - 1)
+
+#: gzip, bz2 and xz data may be cut into members; each costs a copy of what follows it.
+_MAX_MEMBERS = 1024
 
 
 def _fit(got: int, out: npt.NDArray[np.uint8], what: str) -> None:
@@ -33,75 +44,134 @@ def _fit(got: int, out: npt.NDArray[np.uint8], what: str) -> None:
         raise ValueError(f"{what} {got} bytes where the chunk has {out.nbytes}")
 
 
-def _blosc(source: Any, out: npt.NDArray[np.uint8]) -> None:
+def _bound(got: int, limit: int, what: str) -> None:
+    if got > limit:
+        raise ValueError(f"{what} {got} bytes where the chunk can't have more than {limit}")
+
+
+# --- Blosc --------------------------------------------------------------------------------------
+
+
+def _blosc_size(source: Any) -> int:
+    """Check a Blosc header; return the decoded size that it promises."""
     size = len(source)
     if size < 16:
         raise ValueError(f"Blosc chunk of {size} bytes, shorter than its 16-byte header")
-    typesize = source[3]
     nbytes, blocksize, cbytes = struct.unpack_from("<III", source, 4)
-    _fit(nbytes, out, "Blosc header promises")
     if cbytes != size:
         raise ValueError(f"truncated or padded: {size} bytes, Blosc header says {cbytes}")
-    if nbytes == 0:
-        return
     # c-blosc divides by both
-    if typesize == 0 or not 0 < blocksize <= nbytes:
-        raise ValueError(f"damaged Blosc header: typesize {typesize}, blocksize {blocksize}")
-    numcodecs.blosc.decompress(source, out)
+    if nbytes and (source[3] == 0 or not 0 < blocksize <= nbytes):
+        raise ValueError(f"damaged Blosc header: typesize {source[3]}, blocksize {blocksize}")
+    return int(nbytes)
 
 
-def zstd_content_size(source: Any) -> int:
-    """Return the decoded size that a Zstandard frame declares, -1 when it declares none.
+def _blosc(source: Any, out: npt.NDArray[np.uint8]) -> None:
+    _fit(_blosc_size(source), out, "Blosc header promises")
+    if out.nbytes:
+        numcodecs.blosc.decompress(source, out)
 
-    Source: RFC 8878, section 3.1.1.1 (frame header).
-    """
-    if len(source) < 6 or struct.unpack_from("<I", source)[0] != _ZSTD_MAGIC:
-        raise ValueError(f"not a Zstandard frame ({len(source)} bytes)")
-    descriptor = source[4]
-    single_segment = bool(descriptor & 0x20)
-    width = (1 if single_segment else 0, 2, 4, 8)[descriptor >> 6]
-    start = 5 + (0 if single_segment else 1) + (0, 1, 2, 4)[descriptor & 3]
-    if width == 0:
-        return _UNKNOWN_SIZE
-    field = bytes(source[start : start + width])
-    if len(field) < width:
-        raise ValueError("truncated in the Zstandard frame header")
-    return int.from_bytes(field, "little") + (256 if width == 2 else 0)
+
+def _expand_blosc(source: Any, limit: int) -> Any:
+    nbytes = _blosc_size(source)
+    _bound(nbytes, limit, "Blosc header promises")
+    return numcodecs.blosc.decompress(source) if nbytes else b""
+
+
+# --- Zstandard ----------------------------------------------------------------------------------
 
 
 def _zstd(source: Any, out: npt.NDArray[np.uint8]) -> None:
-    promised = zstd_content_size(source)
-    # several frames may follow one another, so fewer is possible, more is not
+    promised = zstdframes.content_size(source)
+    if promised == out.nbytes:
+        numcodecs.zstd.decompress(source, out)
+        return
     if promised > out.nbytes:
         _fit(promised, out, "Zstandard header promises")
-    numcodecs.zstd.decompress(source, out)
+    frames = zstdframes.split(source)
+    known = sum(frame.size for frame in frames if frame.size is not None)
+    unknown = [frame for frame in frames if frame.size is None]
+    if len(unknown) > 1:
+        raise ValueError(f"{len(unknown)} Zstandard frames of unknown size in one chunk")
+    if unknown:
+        _bound(known + 1, out.nbytes, "Zstandard frames hold at least")
+    else:
+        _fit(known, out, "Zstandard frames hold")
+    start = 0
+    for frame in frames:
+        size = out.nbytes - known if frame.size is None else frame.size
+        body = source[frame.start : frame.stop]
+        if frame.size is None:
+            # told the size, the decoder holds the frame to it
+            body = zstdframes.declare(body, size)
+        if size:
+            numcodecs.zstd.decompress(body, out[start : start + size])
+        start += size
+
+
+def _expand_zstd(source: Any, limit: int) -> Any:
+    frames = zstdframes.split(source)
+    _bound(sum(f.most for f in frames), limit, "Zstandard frames hold up to")
+    return b"".join(numcodecs.zstd.decompress(source[f.start : f.stop]) for f in frames)
+
+
+# --- LZ4 ----------------------------------------------------------------------------------------
+
+
+def _lz4_size(source: Any) -> int:
+    if len(source) < 4:
+        raise ValueError(f"LZ4 chunk of {len(source)} bytes, shorter than its header")
+    return int(struct.unpack_from("<I", source)[0])
 
 
 def _lz4(source: Any, out: npt.NDArray[np.uint8]) -> None:
-    if len(source) < 4:
-        raise ValueError(f"LZ4 chunk of {len(source)} bytes, shorter than its header")
-    _fit(struct.unpack_from("<I", source)[0], out, "LZ4 header promises")
+    _fit(_lz4_size(source), out, "LZ4 header promises")
     numcodecs.lz4.decompress(source, out)
 
 
-def _stdlib(make: Callable[[], Any], name: str) -> Decoder:
+def _expand_lz4(source: Any, limit: int) -> Any:
+    _bound(_lz4_size(source), limit, "LZ4 header promises")
+    return numcodecs.lz4.decompress(source)
+
+
+# --- gzip, zlib, bz2, xz ------------------------------------------------------------------------
+
+
+def _members(make: Callable[[], Any], name: str, source: Any, limit: int) -> list[bytes]:
+    parts: list[bytes] = []
+    filled, rest = 0, bytes(source)
+    # several members may follow one another
+    while rest or not parts:
+        if len(parts) >= _MAX_MEMBERS:
+            raise ValueError(f"more than {_MAX_MEMBERS} {name} members in one chunk")
+        engine = make()
+        # one byte more than fits tells a bomb from a full chunk
+        data = engine.decompress(rest, limit - filled + 1)
+        filled += len(data)
+        parts.append(data)
+        if filled > limit:
+            raise ValueError(f"{name} data go on beyond the chunk's {limit} bytes")
+        if not engine.eof:
+            raise ValueError(f"truncated {name} data: {filled} of {limit} bytes")
+        rest = engine.unused_data
+    return parts
+
+
+def _stdlib(make: Callable[[], Any], name: str) -> tuple[Decoder, Expander]:
     def decode(source: Any, out: npt.NDArray[np.uint8]) -> None:
-        filled, rest = 0, bytes(source)
-        # gzip and bz2 allow several members one after another
-        while rest:
-            engine = make()
-            # one byte more than fits tells a bomb from a full chunk
-            data = engine.decompress(rest, out.nbytes - filled + 1)
-            if filled + len(data) > out.nbytes:
-                raise ValueError(f"{name} data go on beyond the chunk's {out.nbytes} bytes")
+        filled = 0
+        for data in _members(make, name, source, out.nbytes):
             out[filled : filled + len(data)] = np.frombuffer(data, np.uint8)
             filled += len(data)
-            if not engine.eof:
-                raise ValueError(f"truncated {name} data: {filled} of {out.nbytes} bytes")
-            rest = engine.unused_data
         _fit(filled, out, f"{name} data hold")
 
-    return decode
+    def expand(source: Any, limit: int) -> Any:
+        return b"".join(_members(make, name, source, limit))
+
+    return decode, expand
+
+
+# --- all of them --------------------------------------------------------------------------------
 
 
 def _raw(source: Any, out: npt.NDArray[np.uint8]) -> None:
@@ -109,17 +179,18 @@ def _raw(source: Any, out: npt.NDArray[np.uint8]) -> None:
     out[:] = np.frombuffer(source, np.uint8)
 
 
-#: Compressors by the name that Zarr v2 and v3 have for them.
-DECODERS: Mapping[str, Decoder] = {
-    "blosc": _blosc,
-    "zstd": _zstd,
-    "lz4": _lz4,
+_PAIRS: Mapping[str, tuple[Decoder, Expander]] = {
+    "blosc": (_blosc, _expand_blosc),
+    "zstd": (_zstd, _expand_zstd),
+    "lz4": (_lz4, _expand_lz4),
     "gzip": _stdlib(lambda: zlib.decompressobj(31), "gzip"),
     "zlib": _stdlib(lambda: zlib.decompressobj(15), "zlib"),
     "bz2": _stdlib(bz2.BZ2Decompressor, "bz2"),
-    "lzma": _stdlib(lzma.LZMADecompressor, "lzma"),
-    "raw": _raw,
+    "lzma": _stdlib(lambda: lzma.LZMADecompressor(memlimit=_LZMA_MEMORY), "lzma"),
 }
+
+#: Compressors by the name that Zarr v2 and v3 have for them.
+DECODERS: Mapping[str, Decoder] = {name: pair[0] for name, pair in _PAIRS.items()}
 
 
 def strip_crc32c(source: Any) -> Any:
@@ -131,6 +202,37 @@ def strip_crc32c(source: Any) -> Any:
     if stored != computed:
         raise ValueError(f"checksum is {computed:08x}, stored was {stored:08x}: damaged")
     return body
+
+
+def check_index(index: npt.NDArray[np.uint64], start: int) -> None:
+    """Check the index of a shard: chunks lie side by side, and not in the index itself.
+
+    Parameters
+    ----------
+    index : ndarray of uint64, shape (..., 2)
+        Offset and length of each chunk; both 2^64 - 1 where there is none.
+    start : int
+        Where chunks may begin: behind an index at the start.
+
+    Raises
+    ------
+    ValueError
+        When a chunk lies where none can.
+
+    Examples
+    --------
+    >>> check_index(np.array([[0, 12], [12, 12]], np.uint64), 0)
+    """
+    entries = index.reshape(-1, 2)
+    entries = entries[~np.all(entries == _ABSENT, axis=1)]
+    if np.any(entries >= 2**62):
+        raise ValueError("a chunk lies beyond any file")
+    entries = entries[np.argsort(entries[:, 0])]
+    if len(entries) and entries[0, 0] < start:
+        raise ValueError(f"a chunk begins at {entries[0, 0]}, inside the index of {start} bytes")
+    ends = entries.sum(axis=1)
+    if np.any(ends[:-1] > entries[1:, 0]):
+        raise ValueError("two chunks overlap")
 
 
 def decode(source: Any, names: tuple[str, ...], out: npt.NDArray[np.uint8]) -> None:
@@ -157,15 +259,71 @@ def decode(source: Any, names: tuple[str, ...], out: npt.NDArray[np.uint8]) -> N
     >>> out.tobytes()
     b'hello'
     """
-    decoder = _raw
+    inner = next((i for i, name in enumerate(names) if name != "crc32c"), 0)
     for name in reversed(names):
         if name == "crc32c":
             source = strip_crc32c(source)
-        else:
-            decoder = DECODERS[name]
+        elif inner == 0:
+            _guarded(DECODERS[name], source, out)
+            return
+        else:  # checksums lie below the compressor
+            held = np.empty(out.nbytes + 4 * inner, np.uint8)
+            _guarded(DECODERS[name], source, held)
+            source = memoryview(held)
+    _raw(source, out)
+
+
+def expand(source: Any, name: str, limit: int) -> Any:
+    """Undo one compressor whose decoded size is not known, but bounded.
+
+    Parameters
+    ----------
+    source : bytes-like
+        The stored bytes.
+    name : str
+        One of `DECODERS`.
+    limit : int
+        The largest size it may decode to, in bytes.
+
+    Returns
+    -------
+    bytes-like
+        What `source` decodes to.
+
+    Raises
+    ------
+    ValueError
+        When it is damaged or holds more.
+
+    Examples
+    --------
+    >>> expand(zlib.compress(b"hello"), "zlib", 5)
+    b'hello'
+    """
+    return _guarded(_PAIRS[name][1], source, limit)
+
+
+def expand_with(make: Callable[[], Any], name: str, source: Any, limit: int) -> Any:
+    """Undo a compressor of the standard library's kind, as `expand` does.
+
+    Parameters
+    ----------
+    make : callable
+        Returns a new decompressor with ``decompress``, ``eof`` and ``unused_data``.
+    name : str
+        What it is called, for errors.
+    source, limit
+        As for `expand`.
+    """
+    return _guarded(lambda s, most: b"".join(_members(make, name, s, most)), source, limit)
+
+
+def _guarded(step: Callable[[Any, Any], Any], source: Any, target: Any) -> Any:
     try:
-        decoder(source, out)
+        return step(source, target)
     except ValueError:
         raise
+    except MemoryError:
+        raise ValueError("decoding it takes more memory than there is") from None
     except (RuntimeError, zlib.error, lzma.LZMAError, OSError, EOFError, struct.error) as err:
         raise ValueError(f"damaged: {err}") from err

@@ -10,32 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from ngffkit import api
-from ngffkit.errors import NgffError, Problem
+from ngffkit.cards import Table, card, html_table, text_table, without_empty
+from ngffkit.errors import NgffError, Problem, tally
 from ngffkit.opened import Opened
 from ngffkit.store import LocalStore
 from ngffkit.tree import images_of
 
 #: Beyond this many files, counting them takes longer than a card should.
 _MAX_FILES = 50_000
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table of strings.
-
-    Parameters
-    ----------
-    title : str
-        What it shows.
-    head : tuple of str
-        Names of the columns.
-    rows : tuple of tuple of str
-        Its cells.
-    """
-
-    title: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +47,9 @@ class Description:
         lines = [self.title, "=" * len(self.title)]
         lines += [f"{name:<{width}}  {value}" for name, value in self.facts]
         for table in self.tables:
-            lines += ["", *_text_table(table)]
+            lines += ["", *text_table(table)]
         if self.problems:
-            lines += ["", f"{len(self.problems)} problems"]
+            lines += ["", tally(self.problems)]
             lines += [f"  {problem}" for problem in self.problems]
         return "\n".join(lines)
 
@@ -76,17 +58,14 @@ class Description:
         facts = "".join(
             f"<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in self.facts
         )
-        tables = "".join(_html_table(table) for table in self.tables)
+        tables = "".join(html_table(table) for table in self.tables)
         problems = ""
         if self.problems:
             items = "".join(f"<li>{html.escape(str(p))}</li>" for p in self.problems)
             problems = (
-                f"<details><summary>{len(self.problems)} problems</summary><ul>{items}</ul></details>"
+                f"<details><summary>{tally(self.problems)}</summary><ul>{items}</ul></details>"
             )
-        return (
-            f"<div class='ngffkit-card'><style>{_STYLE}</style>"
-            f"<h4>{html.escape(self.title)}</h4><table>{facts}</table>{tables}{problems}</div>"
-        )
+        return card(self.title, f"<table>{facts}</table>{tables}{problems}")
 
     def to_json(self) -> dict[str, Any]:
         """Return the same as JSON values."""
@@ -102,50 +81,6 @@ class Description:
                 for p in self.problems
             ],
         }
-
-
-_STYLE = """
-.ngffkit-card{font-size:13px;line-height:1.45;border:1px solid var(--jp-border-color2,#ccc);
-border-radius:6px;padding:10px 14px;display:inline-block;max-width:100%;overflow-x:auto}
-.ngffkit-card h4{margin:0 0 6px;font-size:14px}
-.ngffkit-card h5{margin:10px 0 3px;font-size:12px;opacity:.75;font-weight:600}
-.ngffkit-card table{border-collapse:collapse;margin:0}
-.ngffkit-card th,.ngffkit-card td{padding:1px 14px 1px 0;text-align:left;border:0;
-background:none;vertical-align:top;white-space:nowrap}
-.ngffkit-card td{font-variant-numeric:tabular-nums}
-.ngffkit-card th{font-weight:600;opacity:.75}
-.ngffkit-card i{display:inline-block;width:.8em;height:.8em;border-radius:2px;
-margin-right:.4em;vertical-align:-.05em;border:1px solid rgba(128,128,128,.5)}
-.ngffkit-card ul{margin:4px 0 0 18px;padding:0}
-.ngffkit-card details{margin-top:8px}
-"""
-
-
-def _html_table(table: Table) -> str:
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in table.head)
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{_cell(cell)}</td>" for cell in row) + "</tr>" for row in table.rows
-    )
-    return f"<h5>{html.escape(table.title)}</h5><table><tr>{head}</tr>{rows}</table>"
-
-
-def _cell(text: str) -> str:
-    safe = html.escape(text)
-    digits = text.removeprefix("#")
-    if len(text) == 7 and text[0] == "#" and all(c in "0123456789ABCDEFabcdef" for c in digits):
-        return f"<i style='background:{safe}'></i>{safe}"
-    return safe
-
-
-def _text_table(table: Table) -> list[str]:
-    cells = [table.head, *table.rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(table.head))]
-    lines = [table.title]
-    lines += [
-        "  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    ]
-    return lines
 
 
 def describe(source: Any, *, storage_options: Any = None) -> Description:
@@ -195,17 +130,23 @@ def _describe_image(opened: Opened, problems: Sequence[Problem]) -> Description:
         facts.append(("kept, not applied", ", ".join(kinds)))
     tables = [_axes_table(opened), _mags_table(opened)]
     if image.channels:
-        rows = tuple(_channel_row(channel) for channel in image.channels)
-        tables.append(Table("channels", ("label", "color", "window"), rows))
+        shown = tuple(_channel_row(channel) for channel in image.channels)
+        tables.append(Table("channels", ("label", "color", "window"), shown))
     labels = api.labels_of(opened)
     if labels:
         rows = tuple(
-            (name, "×".join(map(str, one.image.base.shape)), str(one.spec(0).layout.dtype),
-             ", ".join(one.image.mags))
+            (
+                name,
+                "×".join(map(str, one.image.base.shape)),
+                str(one.spec(0).layout.dtype),
+                ", ".join(one.image.mags),
+            )
             for name, one in labels.items()
         )
         tables.append(Table("labels", ("name", "shape", "dtype", "mags"), rows))
-    return Description(image.name or _basename(opened.url), tuple(facts), tuple(tables), tuple(problems))
+    return Description(
+        image.name or _basename(opened.url), tuple(facts), tuple(tables), tuple(problems)
+    )
 
 
 def _version(version: str) -> str:
@@ -285,7 +226,7 @@ def _mags_table(opened: Opened) -> Table:
             )
         )
     head = ("mag", "path", "shape", "chunks", "shards", "objects", "in memory", "on disk")
-    return Table("mags", head, tuple(rows))
+    return without_empty(Table("mags", head, tuple(rows)))
 
 
 def _channel_row(channel: Any) -> tuple[str, str, str]:
@@ -342,4 +283,3 @@ def nbytes(count: float) -> str:
             return f"{count:.3g} {unit}" if unit != "B" else f"{int(count)} B"
         count /= 1024
     raise NgffError("unreachable")
-

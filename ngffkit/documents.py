@@ -20,6 +20,9 @@ from ngffkit.store import Store, is_web_page
 #: Consolidated metadata of a whole plate take some 20 MB.
 MAX_DOCUMENT = 64 * 2**20
 
+#: Those of 384 wells with 9 fields of 5 levels hold 800,000; parsed, a million take 200 MB.
+MAX_VALUES = 900_000
+
 #: What a folder that holds WEBKNOSSOS data is known by.
 PROPERTIES = "datasource-properties.json"
 
@@ -193,6 +196,8 @@ class Metadata:
                 f"{self.store.url}/{key}",
                 "a web page came instead of the document (a login page?)",
             )
+        if text.count(b",") > MAX_VALUES:
+            raise MetadataError(f"holds more than {MAX_VALUES:,} values", key)
         try:
             value = json.loads(text)
         except RecursionError:

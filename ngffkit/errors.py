@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,6 +46,23 @@ class Problem:
         )
 
 
+def tally(problems: Sequence[Problem]) -> str:
+    """Say how many problems of each severity there are.
+
+    Examples
+    --------
+    >>> tally([Problem("a", "advice", ""), Problem("b", "schema", "")])
+    '1 against the schema, 1 piece of advice'
+    """
+    words = {
+        "schema": ("against the schema", "against the schema"),
+        "meaning": ("in meaning", "in meaning"),
+        "advice": ("piece of advice", "pieces of advice"),
+    }
+    counts = {kind: sum(p.severity == kind for p in problems) for kind in words}
+    return ", ".join(f"{n} {words[kind][n > 1]}" for kind, n in counts.items() if n)
+
+
 class NgffError(Exception):
     """Anything ngffkit refuses to do; the base of all its errors."""
 
@@ -76,9 +94,7 @@ class MetadataError(NgffError, ValueError):
     def of(cls, problem: Problem, where: str = "") -> MetadataError:
         """Build the error that reports `problem` of the document at `where`."""
         loc = ": ".join(part for part in (where, problem.loc) if part)
-        return cls(
-            problem.message + (f"; {problem.remedy}" if problem.remedy else ""), loc
-        )
+        return cls(problem.message + (f"; {problem.remedy}" if problem.remedy else ""), loc)
 
 
 class StoreError(NgffError, OSError):
@@ -113,7 +129,11 @@ class StoreError(NgffError, OSError):
 
 
 def _rebuild_store_error(
-    kind: type[StoreError], key: str, url: str, cause: str, denied: bool
+    kind: type[StoreError],
+    key: str,
+    url: str,
+    cause: str,
+    denied: bool,  # noqa: FBT001 - pickle calls by position
 ) -> StoreError:
     return kind(key, url, cause, denied=denied)
 

@@ -81,7 +81,9 @@ class Grid:
 
     Examples
     --------
-    >>> g = Grid((Axis("y", "space", "um"), Axis("x", "space", "um")), (5, 4), (2.0, 0.5), (0.0, 0.0))
+    >>> g = Grid(
+    ...     (Axis("y", "space", "um"), Axis("x", "space", "um")), (5, 4), (2.0, 0.5), (0.0, 0.0)
+    ... )
     >>> g.coarsen({"y": 2, "x": 2}).shape, g.coarsen({"y": 2, "x": 2}).origin
     ((3, 2), (1.0, 0.25))
     """
@@ -109,12 +111,12 @@ class Grid:
                     f"axis {name!r} has {size} pixels; 0 to {MAX_AXIS_LENGTH} are understood"
                 )
             if not (math.isfinite(scale) and scale > 0):
-                raise ValueError(
-                    f"scale of axis {name!r} is {scale}; it must be a positive number"
-                )
+                raise ValueError(f"scale of axis {name!r} is {scale}; it must be a positive number")
             if not math.isfinite(origin):
+                raise ValueError(f"origin of axis {name!r} is {origin}; it must be a finite number")
+            if not math.isfinite(origin + size * scale):
                 raise ValueError(
-                    f"origin of axis {name!r} is {origin}; it must be a finite number"
+                    f"axis {name!r} ends at {origin} + {size} * {scale}, beyond what can be counted"
                 )
         if math.prod(self.shape) > 2**62:
             raise ValueError(f"shape {self.shape} has more pixels than can be counted")

@@ -122,9 +122,7 @@ class AxisIndex(PandasIndex, metaclass=_AlignsWithPandas):
             return {self.dim: found}
         return super().reindex_like(other, method, tolerance)
 
-    def equals(
-        self, other: Any, *, exclude: frozenset[Hashable] | None = None
-    ) -> bool:
+    def equals(self, other: Any, *, exclude: frozenset[Hashable] | None = None) -> bool:
         """Tell whether both are the same places, within a millionth of a pixel."""
         if super().equals(other, exclude=exclude):
             return True
@@ -248,9 +246,7 @@ def spacing(values: np.ndarray, fallback: float | None = None) -> float | None:
     return mean
 
 
-def axis_coords(
-    grid: Grid, channels: Sequence[str] = (), source: Any = None
-) -> xr.Coordinates:
+def axis_coords(grid: Grid, channels: Sequence[str] = (), source: Any = None) -> xr.Coordinates:
     """Return the coordinates of a grid, as xarray takes them.
 
     Parameters

@@ -47,7 +47,8 @@ class LazyArray(BackendArray):
                 at = int(index) + (size if index < 0 else 0)
                 plain.append(slice(at, at + 1))
                 after.append(0)
-        return self.reader.read(plain)[tuple(after)]
+        pixels: npt.NDArray[Any] = self.reader.read(plain)[tuple(after)]
+        return pixels
 
 
 def _forward(cut: slice, size: int) -> tuple[slice, slice]:

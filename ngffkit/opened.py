@@ -11,6 +11,7 @@ from xarray.core import indexing
 
 from ngffkit.arrays import ArraySpec
 from ngffkit.errors import NgffError
+from ngffkit.grid import Grid
 from ngffkit.image import Image
 from ngffkit.index import axis_coords
 from ngffkit.lazy import LazyArray
@@ -101,10 +102,8 @@ class Opened:
         """Return what reads a level."""
         image, policy = self.image, None
         if self.missing != "fill":
-            # padded arrays have another grid than the image, and no witness
-            coarser = () if self.node.crops else range(level + 1, len(image.levels))
-            witnesses = tuple(map(self._witness, coarser))
-            policy = AbsentPolicy(self.missing, image.levels[level].grid, witnesses)
+            witnesses = tuple(map(self._witness, range(level + 1, len(image.levels))))
+            policy = AbsentPolicy(self.missing, self._array_grid(level), witnesses)
         path = join(self.node.path, image.levels[level].path)
         return ArrayReader(
             self.store,
@@ -121,10 +120,19 @@ class Opened:
         return Witness(
             self.store,
             join(self.node.path, entry.path),
-            entry.grid,
+            self._array_grid(level),
             self.node.specs[level],
             known.layout.zarr_format,
         )
+
+    def _array_grid(self, level: int) -> Grid:
+        """Return the grid of a level's whole array, which may be padded beyond the image."""
+        grid, spec = self.image.levels[level].grid, self.node.specs[level]
+        if not self.node.crops or spec is None:
+            return grid
+        starts = [self.node.crops[level][name].start for name in grid.dims]
+        origin = [o - n * s for o, n, s in zip(grid.origin, starts, grid.scale, strict=True)]
+        return Grid(grid.axes, spec.layout.shape, grid.scale, tuple(origin))
 
     def dataset(self, level: int) -> xr.Dataset:
         """Return one level as a lazy Dataset.

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from ngffkit import codecs
 from ngffkit.arrays import ArraySpec
 from ngffkit.errors import ChunkError, StoreError
-from ngffkit.store import Store
+from ngffkit.store import Store, is_web_page
 from ngffkit.threads import Task, Threads
 
 #: One index per dimension: a slice with a positive step, or whole numbers in any order.
@@ -233,9 +233,11 @@ class ArrayReader:
             raise self.error(shard, f"truncated: {len(raw)} bytes, its index alone has {size}")
         try:
             body = codecs.strip_crc32c(raw) if sharding.checked else raw
+            index = np.frombuffer(body, "<u8").reshape(*grid, 2)
+            codecs.check_index(index, 0 if sharding.at_end else size)
         except ValueError as err:
             raise self.error(shard, f"shard index: {err}") from None
-        self._indexes[shard] = np.frombuffer(body, "<u8").reshape(*grid, 2)
+        self._indexes[shard] = index
 
     def fetch(self, coords: Sequence[int], start: int = 0, length: int | None = None) -> Any:
         """Return the bytes of an object or of a range of it, None when it is absent."""
@@ -365,7 +367,6 @@ class _Run:
 
 def _explain(raw: Any, err: ValueError) -> str:
     """Say what came, when it isn't a chunk at all."""
-    head = bytes(raw[:256]).lstrip().lower()
-    if head.startswith((b"<!doctype html", b"<html", b"<?xml")):
+    if is_web_page(raw):
         return f"a web page came instead of the chunk (a login page?): {bytes(raw[:60])!r}"
     return str(err)

@@ -42,9 +42,7 @@ def level_of(da: xr.DataArray, image: Image) -> int:
     best = 0
     for i, level in enumerate(image.levels):
         here = level.grid
-        if all(
-            here.scale[here.axis(n)] <= grid.scale[grid.axis(n)] * (1 + 1e-6) for n in names
-        ):
+        if all(here.scale[here.axis(n)] <= grid.scale[grid.axis(n)] * (1 + 1e-6) for n in names):
             best = i
     return best
 
@@ -93,9 +91,7 @@ def _same_names(target: xr.Dataset, name: str, coord: xr.DataArray) -> xr.Datase
     return target.sel({name: wanted if coord.ndim else coord.values.item()})
 
 
-def labels_for(
-    region: xr.DataArray | None, labels: Mapping[str, Opened]
-) -> dict[str, xr.Dataset]:
+def labels_for(region: xr.DataArray | None, labels: Mapping[str, Opened]) -> dict[str, xr.Dataset]:
     """Return label images at the mag that suits a region, cut to it."""
     if region is None:
         return {name: opened.dataset(0) for name, opened in labels.items()}

@@ -1,4 +1,4 @@
-"""From what was found in a store to an `xarray.DataTree`: one node per image and mag, and labels."""
+"""From what was found in a store to an `xarray.DataTree`: a node per image, mag and label image."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def as_image(store: Store, node: Node, missing: Missing, name: str) -> Opened:
     assert spec is not None
     shape = spec.layout.shape
     given = spec.dims or (None,) * len(shape)
-    names = [dim if dim else f"dim_{i}" for i, dim in enumerate(given)]
+    names = [dim or f"dim_{i}" for i, dim in enumerate(given)]
     if len(set(names)) < len(names):
         names = [f"dim_{i}" for i in range(len(shape))]
     axes = tuple(Axis(dim) for dim in names)

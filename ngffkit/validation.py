@@ -1,8 +1,7 @@
-"""Every problem of an image at once: its documents against the specification, its arrays against them."""
+"""Every problem of an image at once: documents against the specification, arrays against both."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,13 +9,15 @@ import numpy as np
 
 from ngffkit import api, spec
 from ngffkit.arrays import ArraySpec
-from ngffkit.errors import MetadataError, NotFoundError, Problem
+from ngffkit.cards import Table, card, html_table
+from ngffkit.documents import Metadata
+from ngffkit.errors import MetadataError, NotFoundError, Problem, tally
 from ngffkit.image import Image
 from ngffkit.opened import Opened
 from ngffkit.store import Store
 from ngffkit.substore import below
 from ngffkit.tree import images_of
-from ngffkit.walk import Metadata, Node, Wanted, walk
+from ngffkit.walk import Node, Wanted, walk
 
 #: Chunks outside of this, in decoded bytes, are slow for everyone (WEBKNOSSOS advises 32-128^3).
 _SMALL, _LARGE = 2**14, 2**26
@@ -32,22 +33,15 @@ class Report(list[Problem]):
 
     def __repr__(self) -> str:
         """Return one line per problem and a sum."""
-        counts = {s: sum(p.severity == s for p in self) for s in ("schema", "meaning", "advice")}
-        told = ", ".join(f"{n} {s}" for s, n in counts.items() if n) or "no problems"
+        told = tally(self) or "no problems"
         head = f"valid ({told})" if self.valid else f"not valid ({told})"
         return "\n".join([head, *(f"  {problem}" for problem in self)])
 
     def _repr_html_(self) -> str:
-        """Return a table."""
-        head = repr(self).split("\n", 1)[0]
-        rows = "".join(
-            f"<tr><td>{p.severity}</td><td><code>{html.escape(p.loc)}</code></td>"
-            f"<td>{html.escape(p.message)}</td><td>{html.escape(p.remedy)}</td></tr>"
-            for p in self
-        )
-        columns = "<tr><th>severity</th><th>where</th><th>what</th><th>remedy</th></tr>"
-        table = f"<table style='text-align:left'>{columns}{rows}</table>" if rows else ""
-        return f"<div><b>{html.escape(head)}</b>{table}</div>"
+        """Return a card."""
+        rows = tuple((p.severity, p.loc, p.message, p.remedy) for p in self)
+        table = Table("", ("severity", "where", "what", "remedy"), rows)
+        return card(repr(self).split("\n", 1)[0], html_table(table) if rows else "")
 
 
 def validate(source: Any, *, storage_options: Mapping[str, Any] | None = None) -> Report:
@@ -155,7 +149,7 @@ def check_image(opened: Opened) -> list[Problem]:
         *_check_shapes(image),
         *_check_origins(image),
         *_check_channels(image),
-        *_check_chunks(image, specs),
+        *_check_chunks(specs),
     ]
 
 
@@ -168,12 +162,16 @@ def _check_types(image: Image, specs: Sequence[ArraySpec]) -> Iterator[Problem]:
     for i, one in enumerate(specs):
         if one.layout.dtype != first:
             yield Problem(
-                _level(i), "meaning", f"is {one.layout.dtype}, the finest level is {first}",
+                _level(i),
+                "meaning",
+                f"is {one.layout.dtype}, the finest level is {first}",
                 "write all levels with one type",
             )
     if image.kind == "label" and first.kind not in "iu":
         yield Problem(
-            _level(0), "meaning", f"labels are {first}; whole numbers were expected",
+            _level(0),
+            "meaning",
+            f"labels are {first}; whole numbers were expected",
             "write label ids as an integer type",
         )
 
@@ -183,13 +181,17 @@ def _check_dims(image: Image, specs: Sequence[ArraySpec]) -> Iterator[Problem]:
         names = image.levels[i].grid.dims
         if one.dims is None and one.layout.zarr_format == 3:
             yield Problem(
-                _level(i), "meaning", "the array has no dimension_names",
+                _level(i),
+                "meaning",
+                "the array has no dimension_names",
                 f"set them to {list(names)}, as OME-Zarr demands since Zarr v3",
             )
         elif one.dims is not None and one.dims != names:
             yield Problem(
-                _level(i), "meaning", f"the array calls its dimensions {list(one.dims)}, the axes "
-                f"are {list(names)}", "make them agree",
+                _level(i),
+                "meaning",
+                f"the array calls its dimensions {list(one.dims)}, the axes are {list(names)}",
+                "make them agree",
             )
 
 
@@ -203,14 +205,15 @@ def _check_shapes(image: Image) -> Iterator[Problem]:
             # a level may round its size either way, and keep or drop a last partial bin
             if abs(n - expected) > 1.0 + 1e-6 * n0:
                 yield Problem(
-                    _level(i), "meaning",
+                    _level(i),
+                    "meaning",
                     f"has {n} pixels along {name!r}; by its scale {expected:.4g} were expected",
                     "correct the scale of this level, or the array",
                 )
 
 
 def _check_origins(image: Image) -> Iterator[Problem]:
-    """A pyramid without translations is shifted by half a pixel, if it was made by binning."""
+    """Compare where levels begin: binning moves the first pixel by half of what it grew."""
     base = image.base
     for i, level in enumerate(image.levels[1:], 1):
         grid = level.grid
@@ -222,7 +225,8 @@ def _check_origins(image: Image) -> Iterator[Problem]:
             shift = grid.origin[k] - base.origin[k0]
             if abs(shift) < 1e-9 * step:
                 yield Problem(
-                    _level(i), "advice",
+                    _level(i),
+                    "advice",
                     f"starts where the finest level starts along {name!r}; made by binning, its "
                     f"first pixel lies {(step - step0) / 2:.6g} further",
                     "add a translation of (scale_n - scale_0) / 2, unless it was made by striding",
@@ -230,7 +234,8 @@ def _check_origins(image: Image) -> Iterator[Problem]:
                 break
             if not -1e-6 * step <= shift <= (step - step0) * (1 + 1e-6):
                 yield Problem(
-                    _level(i), "meaning",
+                    _level(i),
+                    "meaning",
                     f"its first pixel is {shift:.6g} away from the finest level's along {name!r}; "
                     f"0 to {step - step0:.6g} was expected",
                     "correct the translation of this level",
@@ -244,7 +249,8 @@ def _check_channels(image: Image) -> Iterator[Problem]:
     count = sizes[0] if sizes else 1
     if image.channels and len(image.channels) != count:
         yield Problem(
-            "omero.channels", "meaning",
+            "omero.channels",
+            "meaning",
             f"describes {len(image.channels)} channels, the image has {count}",
             "describe each channel once",
         )
@@ -252,32 +258,37 @@ def _check_channels(image: Image) -> Iterator[Problem]:
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
         yield Problem(
-            "omero.channels", "advice", f"the labels {twice} are used more than once",
+            "omero.channels",
+            "advice",
+            f"the labels {twice} are used more than once",
             "give each channel a name of its own, so that it can be selected by name",
         )
 
 
-def _check_chunks(image: Image, specs: Sequence[ArraySpec]) -> Iterator[Problem]:
+def _check_chunks(specs: Sequence[ArraySpec]) -> Iterator[Problem]:
     for i, one in enumerate(specs):
         layout = one.layout
         size = layout.chunk_nbytes
         whole = np.prod(layout.shape) <= np.prod(layout.chunks)
         if size > _LARGE:
             yield Problem(
-                _level(i), "advice",
+                _level(i),
+                "advice",
                 f"chunks {list(layout.chunks)} are {size / 2**20:.0f} MiB each; every look at the "
                 "image reads at least one",
                 "re-chunk to 32-128 pixels per axis",
             )
         elif size < _SMALL and not whole and layout.shards is None:
             yield Problem(
-                _level(i), "advice",
-                f"chunks {list(layout.chunks)} are {size} bytes each, in {layout.objects:,} objects",
+                _level(i),
+                "advice",
+                f"chunks {list(layout.chunks)} are {size} bytes, in {layout.objects:,} objects",
                 "re-chunk to 32-128 pixels per axis, or shard",
             )
         if one.fill is None:
             yield Problem(
-                _level(i), "advice", "fill_value is null, so absent chunks have no defined value",
+                _level(i),
+                "advice",
+                "fill_value is null, so absent chunks have no defined value",
                 "set fill_value to 0",
             )
-

@@ -78,7 +78,7 @@ OPERATIONS: dict[str, Any] = {
     "where": lambda da: da.where(da > 300),
     "rename": lambda da: da.rename("signal"),
     "load": lambda da: da.isel(z=slice(0, 2)).load(),
-    "pickle": lambda da: pickle.loads(pickle.dumps(da.isel(z=0))),  # noqa: S301 - our own
+    "pickle": lambda da: pickle.loads(pickle.dumps(da.isel(z=0))),
     "coarsen": lambda da: da.coarsen(x=2).mean(),
     "concat": lambda da: xr.concat([da.isel(x=slice(0, 9)), da.isel(x=slice(9, 20))], "x"),
 }

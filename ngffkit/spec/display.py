@@ -71,16 +71,18 @@ def decode_label(value: Any, loc: str) -> LabelInfo | None:  # noqa: ARG001
         properties.append((int(item["label-value"]), facts))
     source = value.get("source")
     image = source.get("image") if isinstance(source, Mapping) else None
-    return LabelInfo(
-        tuple(colors), tuple(properties), image if isinstance(image, str) else None
-    )
+    return LabelInfo(tuple(colors), tuple(properties), image if isinstance(image, str) else None)
 
 
 def _objects(value: Any) -> list[Mapping[str, Any]]:
     return [
         item
         for item in (value if isinstance(value, list) else [])
-        if isinstance(item, Mapping)
-        and isinstance(item.get("label-value"), (int, float))
-        and math.isfinite(item["label-value"])
+        if isinstance(item, Mapping) and _is_label(item.get("label-value"))
     ]
+
+
+def _is_label(value: Any) -> bool:
+    # some writers have it as a float
+    whole = isinstance(value, float) and math.isfinite(value) and value == int(value)
+    return whole or (isinstance(value, int) and not isinstance(value, bool))

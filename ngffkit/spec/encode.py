@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import Any
 
-from ngffkit.errors import NgffError
+from ngffkit.errors import MetadataError, NgffError
 from ngffkit.grid import Axis, Grid
 from ngffkit.image import Channel, Image, LabelInfo
+from ngffkit.spec.decode import axes_of
+from ngffkit.spec.frozen import thaw
 
 #: The name of 0.6's coordinate system that all levels map to.
 _SYSTEM = "physical"
@@ -61,12 +64,13 @@ def encode(image: Image, version: str) -> dict[str, Any]:
     body: dict[str, Any] = {"multiscales": [multiscale]}
     if image.channels:
         body["omero"] = {"channels": [_channel(channel) for channel in image.channels]}
-    if image.label is not None:
-        body["image-label"] = _label(image.label)
+    label = image.label or (LabelInfo() if image.kind == "label" else None)
+    if label is not None:
+        body["image-label"] = _label(label)
     if dialect.namespaced:
         return {"ome": {"version": version, **body}}
     multiscale["version"] = version
-    if image.label is not None:
+    if label is not None:
         body["image-label"]["version"] = version
     return body
 
@@ -82,16 +86,7 @@ def _axis(axis: Axis) -> dict[str, Any]:
         out["type"] = axis.type
     if axis.unit is not None:
         out["unit"] = axis.unit
-    return out | {key: _thaw(value) for key, value in axis.extra}
-
-
-def _thaw(value: Any) -> Any:
-    if isinstance(value, tuple):
-        pairs = value and all(
-            isinstance(v, tuple) and len(v) == 2 and isinstance(v[0], str) for v in value
-        )
-        return {k: _thaw(v) for k, v in value} if pairs else [_thaw(v) for v in value]
-    return value
+    return out | {key: thaw(value) for key, value in axis.extra}
 
 
 def _steps(grid: Grid) -> list[dict[str, Any]]:
@@ -112,14 +107,55 @@ def _with_axes(image: Image) -> dict[str, Any]:
 
 
 def _with_systems(image: Image) -> dict[str, Any]:
+    axes = [_axis(axis) for axis in image.base.axes]
+    systems = [item for item in image.coordinate_systems if _name_of(item)]
+    names = {_name_of(item) for item in systems}
+    # what was kept of a level that can't be laid on axes has no place here
+    kept = [_between(item) for item in image.transformations if _ends(item) <= names]
+    name = _intrinsic(systems, kept, image.base)
+    if name is None:
+        others = (f"{_SYSTEM}_{i}" for i in count())
+        name = next(n for n in chain([_SYSTEM], others) if n not in names)
+        systems.insert(0, {"name": name, "axes": axes})
     datasets = []
     for level in image.levels:
         steps = _steps(level.grid)
         step = steps[0] if len(steps) == 1 else {"type": "sequence", "transformations": steps}
-        step = step | {"input": {"path": level.path}, "output": {"name": _SYSTEM}}
+        step = step | {"input": {"path": level.path}, "output": {"name": name}}
         datasets.append({"path": level.path, "coordinateTransformations": [step]})
-    axes = [_axis(axis) for axis in image.base.axes]
-    return {"coordinateSystems": [{"name": _SYSTEM, "axes": axes}], "datasets": datasets}
+    out: dict[str, Any] = {"coordinateSystems": systems, "datasets": datasets}
+    return out | ({"coordinateTransformations": kept} if kept else {})
+
+
+def _name_of(place: Any) -> str | None:
+    """Return the name of a system, or of the end of a transformation in any spelling."""
+    name = place.get("name") if isinstance(place, Mapping) else place
+    return name if isinstance(name, str) and name else None
+
+
+def _ends(step: Any) -> set[str | None]:
+    ends = ("input", "output")
+    return {_name_of(step.get(end)) if isinstance(step, Mapping) else None for end in ends}
+
+
+def _between(step: Mapping[str, Any]) -> dict[str, Any]:
+    # drafts named the ends by strings
+    ends = {end: step[end] for end in ("input", "output")}
+    return dict(step) | {k: {"name": v} if isinstance(v, str) else v for k, v in ends.items()}
+
+
+def _intrinsic(systems: Sequence[Any], kept: Sequence[Mapping[str, Any]], base: Grid) -> str | None:
+    """Return the name of the system that levels map to: the one nothing else leads to."""
+    reached = {_name_of(step["output"]) for step in kept}
+    fitting = [_name_of(item) for item in systems if _fits(item, base)]
+    return next((n for n in fitting if n not in reached), fitting[0] if fitting else None)
+
+
+def _fits(system: Mapping[str, Any], base: Grid) -> bool:
+    try:
+        return axes_of(system.get("axes"), "") == base.axes
+    except MetadataError:
+        return False
 
 
 def _channel(channel: Channel) -> dict[str, Any]:

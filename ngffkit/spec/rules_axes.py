@@ -104,7 +104,7 @@ def _may_be_space(axis: object) -> bool:
 
 def _counted(value: object) -> bool:
     # of an empty list its length is reported
-    return not items(value) or 2 <= sum(map(_may_be_space, items(value))) <= 3  # noqa: PLR2004
+    return not items(value) or 2 <= sum(map(_may_be_space, items(value))) <= 3
 
 
 def objects() -> Rule:
@@ -125,7 +125,7 @@ def objects() -> Rule:
 
 def _one_mix(value: object) -> bool:
     types = [members(axis).get("type") for axis in items(value)]
-    return not types or (2 <= types.count("space") <= 3) != (types.count("array") >= 2)  # noqa: PLR2004
+    return not types or (2 <= types.count("space") <= 3) != (types.count("array") >= 2)
 
 
 def system_axes(*, counted: bool = True) -> Rule:

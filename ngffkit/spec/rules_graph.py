@@ -167,7 +167,7 @@ def check_values(kind: str, value: object, at: Spot) -> None:
 
 def _check_rotation(rows: Sequence[Sequence[float]], at: Spot) -> None:
     size = len(rows)
-    if size > 5 or any(len(row) != size for row in rows):  # noqa: PLR2004
+    if size > 5 or any(len(row) != size for row in rows):
         return
     for i in range(size):
         for j in range(size):
@@ -183,10 +183,11 @@ def _determinant(rows: Sequence[Sequence[float]]) -> float:
     if not rows:
         return 1.0
     head, *tail = rows
-    return sum(
+    out: float = sum(
         (-1) ** column * entry * _determinant([[*row[:column], *row[column + 1 :]] for row in tail])
         for column, entry in enumerate(head)
     )
+    return out
 
 
 def _check_positions(one: Mapping[str, Any], n_in: int | None, n_out: int | None, at: Spot) -> None:

@@ -7,7 +7,17 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ngffkit.spec.report import Spot, is_integer, is_number, items, members, numbers, show, twins
+from ngffkit.spec.report import (
+    Need,
+    Spot,
+    is_integer,
+    is_number,
+    items,
+    members,
+    numbers,
+    show,
+    twins,
+)
 from ngffkit.spec.rules import (
     Both,
     ByTag,
@@ -160,7 +170,7 @@ def label(edition: Edition) -> Rule:
     }
     if not edition.nested:
         known["version"] = edition.version_member(edition.strict)
-    need = "must" if edition.nested else "text"
+    need: Need = "must" if edition.nested else "text"
     rule = edition.document(
         {"image-label": Member(Fields(known), need, "a label image says so with 'image-label'")}
     )

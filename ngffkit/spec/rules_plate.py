@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ngffkit.spec.report import Spot, is_integer, items, members, show, twins
+from ngffkit.spec.report import Need, Spot, is_integer, items, members, show, twins
 from ngffkit.spec.rules import Anything, Choice, Fields, Graded, Items, Member, Number, Rule, Text
 from ngffkit.spec.rules_editions import Edition
 from ngffkit.spec.rules_paths import check_path, check_repeats
@@ -106,7 +106,7 @@ def well(edition: Edition) -> Rule:
     }
     if not edition.nested:
         known["version"] = edition.version_member(edition.strict)
-    need = "must" if edition.nested else "text"
+    need: Need = "must" if edition.nested else "text"
     return edition.document({"well": Member(Fields(known), need, "a well says so with 'well'")})
 
 
@@ -122,7 +122,7 @@ def labels(edition: Edition) -> Rule:
 
 def bf2raw(edition: Edition) -> Rule:
     """Return the rule for the group bioformats2raw puts above images."""
-    need = "must" if edition.nested else "text"
+    need: Need = "must" if edition.nested else "text"
     rule = edition.document(
         {"bioformats2raw.layout": Member(Choice((3,)), need, "the only known layout is 3")}
     )
@@ -190,9 +190,7 @@ def _check_place(
     """Report a well whose path and indices do not name one row and one column."""
     path = one.get("path")
     parts = path.split("/") if isinstance(path, str) else []
-    swapped = len(parts) == 2 and (  # noqa: PLR2004
-        parts[0] in known["columns"] and parts[1] in known["rows"]
-    )
+    swapped = len(parts) == 2 and (parts[0] in known["columns"] and parts[1] in known["rows"])
     remedy = "write row/column, not column/row" if swapped else "write row/column, e.g. 'A/1'"
     for place, (key, index_key) in enumerate((("rows", "rowIndex"), ("columns", "columnIndex"))):
         if key not in names or not names[key]:
@@ -204,10 +202,10 @@ def _check_place(
                 f"{show(index)} is not the index of one of {len(names[key])} {key}",
                 "indices count from 0",
             )
-        if len(parts) != 2:  # noqa: PLR2004
+        if len(parts) != 2:
             continue
         part, line = parts[place], key.removesuffix("s")
-        expected = names[key][int(index)] if inside else None
+        expected = names[key][int(index)] if is_integer(index) and inside else None
         if part not in known[key]:
             at.key("path").problem(
                 f"{show(path)}: {show(part)} is not the name of a {line}", remedy
@@ -218,7 +216,7 @@ def _check_place(
                 f" not {show(part)}",
                 "make the path and the indices agree",
             )
-    if parts and len(parts) != 2:  # noqa: PLR2004
+    if parts and len(parts) != 2:
         at.key("path").problem(f"{show(path)} has {len(parts)} parts, it needs 2", remedy)
 
 
