@@ -70,7 +70,11 @@ def _folder(walker: Walker, path: str, names: Sequence[str]) -> Node | None:
     workers = min(walker.meta.store.concurrency, len(names))
     with ThreadPoolExecutor(workers) as pool:
         found = dict(zip(names, pool.map(look, names), strict=True))
-    node = _holder(path, found)
+    return _or_first(_holder(path, found), failed)
+
+
+def _or_first(node: Node | None, failed: Sequence[MetadataError]) -> Node | None:
+    """Note what was left out; when nothing else was found, that is the error."""
     if node is None and failed:
         raise failed[0]
     if node is not None:
@@ -88,8 +92,15 @@ def _group(walker: Walker, path: str, names: Sequence[str]) -> Node | None:
     else:
         merged = meta.groups(paths)
     nodes = walker.of([doc for doc in merged if doc is not None and doc.array is None])
-    nodes |= {doc.path: _array(doc) for doc in merged if doc is not None and doc.array is not None}
-    return _holder(path, {name: nodes.get(p) for name, p in zip(names, paths, strict=True)})
+    failed: list[MetadataError] = []
+    for doc in merged:
+        if doc is not None and doc.array is not None:
+            try:
+                nodes[doc.path] = _array(doc)
+            except MetadataError as err:  # texts among numbers, for one
+                failed.append(err)
+    found = {name: nodes.get(p) for name, p in zip(names, paths, strict=True)}
+    return _or_first(_holder(path, found), failed)
 
 
 def _merge(group: Document | None, array: Document | None) -> Document | None:

@@ -12,7 +12,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import Any
 
@@ -138,6 +138,7 @@ class ArrayReader:
     _indexes: dict[tuple[int, ...], npt.NDArray[np.uint64] | None] = field(
         default_factory=dict, repr=False
     )
+    _separator_checked: bool = field(default=False, repr=False)
 
     def url(self, coords: Sequence[int]) -> str:
         """Return where an object is, for messages."""
@@ -188,9 +189,29 @@ class ArrayReader:
         else:
             work = self._shard_work(run, parts)
         self.threads.run(work, self._workers())
-        if run.absent and self.absent is not None:
-            self.absent(self, sorted(run.absent))
+        if run.absent:
+            self._check_separator(min(run.absent))
+            if self.absent is not None:
+                self.absent(self, sorted(run.absent))
         return out
+
+    def _check_separator(self, coords: tuple[int, ...]) -> None:
+        """Look whether chunks lie under the other separator, which Zarr v2 lets be forgotten."""
+        if self._separator_checked or self.spec.layout.zarr_format != 2 or len(coords) < 2:
+            return
+        self._separator_checked = True
+        other = replace(self.spec, separator="/" if self.spec.separator == "." else ".")
+        name = other.key(coords)
+        try:
+            found = self.store.get(f"{self.path}/{name}" if self.path else name, 0, 1)
+        except StoreError:
+            return  # the policy of absent chunks has its own say about what is denied
+        if found is not None:
+            raise self.error(
+                coords,
+                f"absent, but {name!r} is there: set the array's dimension_separator to "
+                f"{other.separator!r}",
+            )
 
     def _workers(self) -> int:
         return max(self.store.concurrency, _CPUS)

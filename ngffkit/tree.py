@@ -8,6 +8,7 @@ from typing import Any
 
 import xarray as xr
 
+from ngffkit.arrays import ArraySpec
 from ngffkit.errors import NgffError, NgffWarning
 from ngffkit.grid import Axis, Grid
 from ngffkit.image import Image, Level
@@ -121,6 +122,7 @@ def plain_dataset(store: Store, node: Node, missing: Missing) -> xr.Dataset:
         variables[name] = opened.dataset(0)["image"].variable
         variables[name].attrs = dict(child.attrs) | {"ngff_source": Origin(opened.url, opened)}
         variables[name].attrs.pop("_ARRAY_DIMENSIONS", None)
+        _state_missing(variables[name].attrs, opened.spec(0))
     coords = [name for name, var in variables.items() if var.dims == (name,)]
     try:
         made = xr.Dataset(variables, attrs=dict(node.attrs) if node.kind == "arrays" else {})
@@ -131,6 +133,16 @@ def plain_dataset(store: Store, node: Node, missing: Missing) -> xr.Dataset:
     made = made.set_coords(coords)
     made.attrs["ngff_source"] = Origin(store.url, Opened(store, node, missing))
     return xr.decode_cf(made)
+
+
+def _state_missing(attrs: dict[str, Any], spec: ArraySpec) -> None:
+    """Say which packed value means that there is none, as xarray writes it into Zarr v2.
+
+    Only where values are packed: in an image the fill value is a value like any other.
+    """
+    packed = "scale_factor" in attrs or "add_offset" in attrs
+    if packed and spec.layout.zarr_format == 2 and spec.fill is not None:
+        attrs.setdefault("_FillValue", spec.fill)
 
 
 def as_image(store: Store, node: Node, missing: Missing, name: str) -> Opened:

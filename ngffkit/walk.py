@@ -160,7 +160,9 @@ class Walker:
         names: list[str] = []
         for i, node in enumerate(made):
             assert node.image is not None
-            name = node.image.name.replace("/", "_") or str(i)
+            name = node.image.name.replace("/", "_")
+            if name in ("", ".", ".."):  # paths, to a tree
+                name = str(i)
             names.append(name if name not in names else f"{name}_{i}")
         return Node(
             doc.path, "collection", children=dict(zip(names, made, strict=True)), attrs=doc.attrs

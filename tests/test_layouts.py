@@ -170,7 +170,6 @@ def test_v2_filters_are_left_to_zarr_python(tmp_path: Path, name: str, compresso
     check(tmp_path / "a", data)
 
 
-@pytest.mark.xfail(strict=False, reason="the check in fallback.py undoes containers only")
 def test_v2_raw_lzma_is_left_to_zarr_python(tmp_path: Path) -> None:
     filters = [{"id": lzma.FILTER_DELTA, "dist": 2}, {"id": lzma.FILTER_LZMA2, "preset": 0}]
     data = pixels((7, 9))
@@ -917,9 +916,7 @@ def test_what_xarray_writes(tmp_path: Path, zarr_format: int, consolidated: bool
 @pytest.mark.parametrize(
     "zarr_format",
     [
-        pytest.param(
-            2, marks=pytest.mark.xfail(strict=False, reason="tree.py reads attributes only")
-        ),
+        2,
         3,
     ],
 )
@@ -1130,9 +1127,6 @@ def test_levels_that_map_to_different_systems_are_refused(tmp_path: Path) -> Non
 # --- what is known to be missing ------------------------------------------------------------------
 
 
-@pytest.mark.xfail(
-    strict=False, reason="absent chunks are not looked for under the other separator"
-)
 def test_a_lost_separator_is_no_black_image(tmp_path: Path) -> None:
     image(tmp_path / "i", "0.4", "yx", {"0": (8, 6), "1": (4, 3)})
     for level in "01":
@@ -1143,7 +1137,6 @@ def test_a_lost_separator_is_no_black_image(tmp_path: Path) -> None:
         _ = nk.open(tmp_path / "i")["1"].image.values
 
 
-@pytest.mark.xfail(strict=False, reason="walk.py hands names of dots to xarray as paths")
 @pytest.mark.parametrize("name", [".", ".."])
 def test_names_of_dots(tmp_path: Path, name: str) -> None:
     entries = [multiscale("yx", {"0": (8, 6)}, name=name), multiscale("yx", {"1": (4, 3)})]
@@ -1152,7 +1145,6 @@ def test_names_of_dots(tmp_path: Path, name: str) -> None:
     assert len(nk.open(tmp_path / "i").children) == 2
 
 
-@pytest.mark.xfail(strict=False, reason="listing.py takes one array it can't read for all of them")
 def test_an_array_of_texts_does_not_hide_the_others(tmp_path: Path) -> None:
     names = np.array(["a", "bb"], dtype=object)
     ds = xr.Dataset({"a": ("c", np.arange(2.0))}, coords={"c": names})
