@@ -3,10 +3,10 @@
     python benchmarks/read.py [--size 512] [--rounds 5] [--json FILE]
 
 One EM-like volume (uint8, chunks of 64^3) is written as Zarr v2 with Blosc, v3 with Zstandard, and
-v3 sharded. Every reader reads the same boxes in turn, box by box, so that the machine's moods hit all
-of them alike; pixels are compared before anything counts. Printed are medians and the median of the
-ratios to tensorstore, wall and CPU. tensorstore runs with as many threads as there are cores and
-without a cache, as ngffkit does.
+v3 sharded. Every reader reads the same boxes in turn, box by box, so that the machine's moods hit
+all of them alike; pixels are compared before anything counts. Printed are medians and the median of
+the ratios to tensorstore, wall and CPU. tensorstore runs with as many threads as there are cores
+and without a cache, as ngffkit does.
 """
 
 from __future__ import annotations

@@ -166,19 +166,19 @@ class NgffAccessor:
 
     def plot(self, *args: Any, **kwargs: Any) -> Any:
         """Draw a plane as a composite of its channels; see `ngffkit.plot`."""
-        from ngffkit.figures import plot
+        from ngffkit.plots.figures import plot
 
         return plot(self._obj, *args, **kwargs)
 
     def ortho(self, *args: Any, **kwargs: Any) -> Any:
         """Draw three orthogonal planes; see `ngffkit.ortho`."""
-        from ngffkit.figures import ortho
+        from ngffkit.plots.figures import ortho
 
         return ortho(self._obj, *args, **kwargs)
 
     def montage(self, *args: Any, **kwargs: Any) -> Any:
         """Draw planes along an axis side by side; see `ngffkit.montage`."""
-        from ngffkit.figures import montage
+        from ngffkit.plots.figures import montage
 
         return montage(self._obj, *args, **kwargs)
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import xarray as xr
 
+from ngffkit.discover.walk import Node, Wanted, walk
 from ngffkit.errors import NgffError, NotFoundError
 from ngffkit.missing import check_policy
 from ngffkit.opened import Opened
-from ngffkit.opening import open_store
-from ngffkit.substore import below
+from ngffkit.stores.opening import open_store
+from ngffkit.stores.substore import below
 from ngffkit.tree import as_image, build, images_of, plain_dataset, warn_of
-from ngffkit.walk import Node, Wanted, walk
 
 
 def open(  # noqa: A001 - `nk.open` is the name people look for

@@ -13,7 +13,7 @@ from ngffkit import api
 from ngffkit.cards import Table, card, html_table, text_table, without_empty
 from ngffkit.errors import NgffError, Problem, tally
 from ngffkit.opened import Opened
-from ngffkit.store import LocalStore
+from ngffkit.stores.base import LocalStore
 from ngffkit.tree import images_of
 
 #: Beyond this many files, counting them takes longer than a card should.

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from ngffkit.reader import ArrayReader
+from ngffkit.chunks.reader import ArrayReader
 
 
 class LazyArray(BackendArray):

@@ -22,12 +22,12 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ngffkit.arrays import ArraySpec
-from ngffkit.documents import Metadata
+from ngffkit.chunks.arrays import ArraySpec
+from ngffkit.chunks.reader import ArrayReader
+from ngffkit.discover.documents import Metadata
 from ngffkit.errors import NgffError, NgffWarning
 from ngffkit.grid import Grid
-from ngffkit.reader import ArrayReader
-from ngffkit.store import Store
+from ngffkit.stores.base import Store
 
 Missing = Literal["error", "warn", "fill"]
 

@@ -9,17 +9,17 @@ from typing import Any, Self
 import xarray as xr
 from xarray.core import indexing
 
-from ngffkit.arrays import ArraySpec
+from ngffkit.chunks.arrays import ArraySpec
+from ngffkit.chunks.reader import ArrayReader
+from ngffkit.chunks.threads import Threads
+from ngffkit.discover.walk import Node, join
 from ngffkit.errors import NgffError
 from ngffkit.grid import Grid
 from ngffkit.image import Image
 from ngffkit.index import axis_coords
 from ngffkit.lazy import LazyArray
 from ngffkit.missing import AbsentPolicy, Missing, Witness
-from ngffkit.reader import ArrayReader
-from ngffkit.store import Store
-from ngffkit.threads import Threads
-from ngffkit.walk import Node, join
+from ngffkit.stores.base import Store
 
 #: dask chunks of a whole shard are welcome up to this size.
 _MAX_PREFERRED = 128 * 2**20

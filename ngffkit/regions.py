@@ -14,7 +14,7 @@ from ngffkit import resolve
 from ngffkit.errors import NgffError
 from ngffkit.image import Image
 from ngffkit.opened import Opened
-from ngffkit.substore import below
+from ngffkit.stores.substore import below
 
 
 def mag_of(da: xr.DataArray) -> str:
@@ -106,7 +106,7 @@ def labels_for(region: xr.DataArray | None, labels: Mapping[str, Opened]) -> dic
 def open_well(opened: Opened, name: str, **kwargs: Any) -> xr.DataTree:
     """Open one well of a plate as a tree of its own."""
     from ngffkit import api
-    from ngffkit.walk import well_path
+    from ngffkit.discover.walk import well_path
 
     plate = opened.node.plate
     if plate is None:

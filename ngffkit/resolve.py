@@ -46,7 +46,7 @@ def origin_of(obj: Obj) -> Origin | None:
 
 def _reopened(address: str) -> Origin | None:
     from ngffkit import api
-    from ngffkit.walk import Wanted
+    from ngffkit.discover.walk import Wanted
 
     try:
         return Origin(address, api.find(address, Wanted()))

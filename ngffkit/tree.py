@@ -8,15 +8,15 @@ from typing import Any
 
 import xarray as xr
 
-from ngffkit.arrays import ArraySpec
+from ngffkit.chunks.arrays import ArraySpec
+from ngffkit.chunks.threads import Threads
+from ngffkit.discover.walk import Node, join
 from ngffkit.errors import NgffError, NgffWarning
 from ngffkit.grid import Axis, Grid
 from ngffkit.image import Image, Level
 from ngffkit.missing import Missing
 from ngffkit.opened import Opened, Origin
-from ngffkit.store import Store
-from ngffkit.threads import Threads
-from ngffkit.walk import Node, join
+from ngffkit.stores.base import Store
 
 
 def images_of(

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 
 from ngffkit import api, spec
-from ngffkit.arrays import ArraySpec
 from ngffkit.cards import Table, card, html_table
-from ngffkit.documents import Metadata
+from ngffkit.chunks.arrays import ArraySpec
+from ngffkit.discover.documents import Metadata
+from ngffkit.discover.walk import Node, Wanted, walk
 from ngffkit.errors import MetadataError, NotFoundError, Problem, tally
 from ngffkit.image import Image
 from ngffkit.opened import Opened
-from ngffkit.store import Store
-from ngffkit.substore import below
+from ngffkit.stores.base import Store
+from ngffkit.stores.substore import below
 from ngffkit.tree import images_of
-from ngffkit.walk import Node, Wanted, walk
 
 #: Chunks outside of this, in decoded bytes, are slow for everyone (WEBKNOSSOS advises 32-128^3).
 _SMALL, _LARGE = 2**14, 2**26

@@ -17,24 +17,18 @@ PACKAGE: Final = Path(__file__).parents[1] / "ngffkit"
 #: A module imports from rows above its own, not from its own row or below. A folder is one module.
 ROWS: Final[tuple[tuple[str, ...], ...]] = (
     # values and arithmetic
-    tuple("cards cells errors grid layout mag scalebar shown threads zstdframes".split()),
-    ("codecs", "compose", "image", "index", "store"),
-    ("adapters", "arrayspec", "guarded", "remote", "spec", "substore", "zips"),
-    ("opening", "samples", "zarr2", "zarr3"),
-    ("arrays",),
-    ("documents", "reader"),  # bytes to metadata, bytes to pixels
-    ("fallback", "lazy", "missing", "nodes"),
-    ("holders", "listing", "webknossos"),
-    ("walk",),  # metadata to nodes
+    ("cards", "cells", "errors", "grid", "layout", "mag", "shown"),
+    ("image", "index"),
+    ("spec", "stores"),  # dialects; keys and bytes
+    ("chunks", "samples"),  # bytes to pixels
+    ("discover",),  # documents to nodes
+    ("lazy", "missing"),
     ("opened",),
     ("resolve", "tree"),  # nodes to xarray and back
     ("regions",),
-    ("api", "levels"),
-    ("planes", "validation"),
-    ("description", "overlays"),
-    ("scene",),
-    ("drawing",),
-    ("figures",),
+    ("api",),
+    ("plots", "validation"),
+    ("description",),
     ("accessor", "backend", "cli"),  # doors
     ("demo",),
 )
@@ -42,9 +36,6 @@ ROWS: Final[tuple[tuple[str, ...], ...]] = (
 #: Imports against the order, inside functions or for the type checker, each with its reason.
 LAZY: Final[dict[tuple[str, str], str]] = {
     ("api", "backend"): "`open` goes through xarray, whose engine is a door to `api`",
-    ("holders", "walk"): "the walker hands itself to what it walks; its type is named",
-    ("listing", "walk"): "the walker hands itself to what it walks; its type is named",
-    ("reader", "fallback"): "zarr-python is imported for the codecs only it can decode",
     ("regions", "api"): "a well of a plate is opened as a tree of its own",
     ("resolve", "api"): "an address that outlived its process is opened again",
 }
@@ -238,16 +229,16 @@ def test_functions_are_short_and_take_few_parameters():
 
 
 def test_an_import_against_the_order_is_found():
-    assert wrong_imports(parse("grid", "from ngffkit.walk import Node")) == [
-        f"grid (row 0) imports walk (row {rank('walk')}) at its top"
+    assert wrong_imports(parse("grid", "from ngffkit.discover.walk import Node")) == [
+        f"grid (row 0) imports discover (row {rank('discover')}) at its top"
     ]
-    assert wrong_imports(parse("store", "def f():\n    from ngffkit import api"))
-    assert wrong_imports(parse("spec/decode", "import ngffkit.opening"))
+    assert wrong_imports(parse("stores/base", "def f():\n    from ngffkit import api"))
+    assert wrong_imports(parse("spec/decode", "import ngffkit.stores.opening"))
 
 
 def test_an_import_with_a_reason_passes_only_inside_a_function():
-    assert not wrong_imports(parse("reader", "def f():\n    from ngffkit import fallback"))
-    assert wrong_imports(parse("reader", "from ngffkit import fallback"))
+    assert not wrong_imports(parse("regions", "def f():\n    from ngffkit import api"))
+    assert wrong_imports(parse("regions", "from ngffkit import api"))
 
 
 def test_strings_are_told_from_docstrings():

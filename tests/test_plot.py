@@ -14,10 +14,10 @@ import zarr
 from matplotlib.figure import Figure
 
 import ngffkit as nk
-from ngffkit import compose, scalebar
 from ngffkit.errors import NgffError
-from ngffkit.figures import montage, ortho, plot
-from ngffkit.store import LocalStore
+from ngffkit.plots import compose, scalebar
+from ngffkit.plots.figures import montage, ortho, plot
+from ngffkit.stores.base import LocalStore
 
 METADATA = (".zarray", ".zattrs", ".zgroup", ".zmetadata", "zarr.json")
 TYPES = {"t": "time", "c": "channel", "angle": "angle"}

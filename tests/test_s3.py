@@ -17,8 +17,8 @@ import xarray as xr
 from makers import How
 
 import ngffkit as nk
-from ngffkit.opening import open_store
-from ngffkit.remote import ObjectStore
+from ngffkit.stores.opening import open_store
+from ngffkit.stores.remote import ObjectStore
 
 boto3 = pytest.importorskip("boto3")
 moto = pytest.importorskip("moto.server")

@@ -29,12 +29,12 @@ from hypothesis import strategies as st
 from makers import How
 
 import ngffkit as nk
-from ngffkit.adapters import FsspecStore, ZarrStore
-from ngffkit.opening import open_store
-from ngffkit.remote import ObjectStore
-from ngffkit.store import LocalStore, Store, cut_range, merge_ranges
-from ngffkit.substore import SubStore
-from ngffkit.zips import ZipStore
+from ngffkit.stores.adapters import FsspecStore, ZarrStore
+from ngffkit.stores.base import LocalStore, Store, cut_range, merge_ranges
+from ngffkit.stores.opening import open_store
+from ngffkit.stores.remote import ObjectStore
+from ngffkit.stores.substore import SubStore
+from ngffkit.stores.zips import ZipStore
 
 BODY = bytes(range(256)) * 40  # 10,240 bytes
 FAR = bytes(2**18) + BODY  # longer than what is read through for the sake of a request

@@ -168,7 +168,7 @@ def test_every_case_of_every_suite(capsys: pytest.CaptureFixture[str]) -> None:
         lines.append(f"{version:10}{count['cases']:8}{count['agree']:10}{count['text']:16}")
     with capsys.disabled():
         head = "\n\nversion      cases     agree   breaks text only"
-        print(head, *lines, sep="\n")  # noqa: T201 - the table is for people
+        print(head, *lines, sep="\n")
     assert wrong.keys() == EXCEPTIONS.keys(), {
         key: found for key, found in wrong.items() if key not in EXCEPTIONS
     }

@@ -6,8 +6,8 @@ document of a version; `check` lists what is wrong with one.
 
 from ngffkit.spec.decode import (
     Pyramid,
-    decode_pyramids,
     decode_plate,
+    decode_pyramids,
     decode_well,
     names_of,
     safe_path,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ngffkit.arrayspec import (
+from ngffkit.chunks.arrayspec import (
     MAX_CODECS,
     ArraySpec,
     check_chunk,
@@ -17,7 +17,7 @@ from ngffkit.arrayspec import (
     geometry,
     names_of_dims,
 )
-from ngffkit.codecs import DECODERS
+from ngffkit.chunks.codecs import DECODERS
 from ngffkit.errors import MetadataError
 from ngffkit.layout import Layout
 from ngffkit.shown import shown

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ngffkit import spec
-from ngffkit.arrays import ArraySpec, parse_array
+from ngffkit.chunks.arrays import ArraySpec, parse_array
 from ngffkit.errors import MetadataError, StoreError
-from ngffkit.store import Store, is_web_page
+from ngffkit.stores.base import Store, is_web_page
 
 #: Consolidated metadata of a whole plate take some 20 MB.
 MAX_DOCUMENT = 64 * 2**20

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from ngffkit import mag as _mag
-from ngffkit.arrays import ArraySpec
-from ngffkit.documents import PROPERTIES, Metadata
+from ngffkit.chunks.arrays import ArraySpec
+from ngffkit.discover.documents import PROPERTIES, Metadata
+from ngffkit.discover.nodes import Node, Wanted
 from ngffkit.errors import MetadataError
 from ngffkit.grid import Axis, Grid
 from ngffkit.image import Channel, Image, LabelInfo, Level, Window
-from ngffkit.nodes import Node, Wanted
 from ngffkit.shown import shown
 from ngffkit.spec import safe_path
 

@@ -19,7 +19,7 @@ from ngffkit import resolve
 from ngffkit.errors import NgffError
 from ngffkit.grid import Axis, Grid
 from ngffkit.image import Channel
-from ngffkit.levels import Source
+from ngffkit.plots.levels import Source
 
 #: Left, right, bottom and top edge, in the coordinates of the axes.
 Extent = tuple[float, float, float, float]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ngffkit.errors import StoreError
-from ngffkit.store import cut_range, merge_ranges
+from ngffkit.stores.base import cut_range, merge_ranges
 
 
 class FsspecStore:

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from ngffkit.errors import NgffError, NotFoundError, StoreError
-from ngffkit.store import Store
+from ngffkit.stores.base import Store
 
 #: Signature, 22 bytes that the directory repeats, lengths of the name and of the extra fields.
 _LOCAL_HEADER = struct.Struct("<4s22xHH")

@@ -14,8 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from ngffkit import planes, resolve
-from ngffkit.compose import (
+from ngffkit import resolve
+from ngffkit.errors import NgffError
+from ngffkit.image import Channel
+from ngffkit.plots import planes
+from ngffkit.plots.compose import (
     Color,
     Window,
     composite,
@@ -23,11 +26,9 @@ from ngffkit.compose import (
     parse_color,
     window_of,
 )
-from ngffkit.errors import NgffError
-from ngffkit.image import Channel
-from ngffkit.levels import Source
-from ngffkit.overlays import Labels, overlays_of, read_labels
-from ngffkit.planes import Extent, Plane, Request
+from ngffkit.plots.levels import Source
+from ngffkit.plots.overlays import Labels, overlays_of, read_labels
+from ngffkit.plots.planes import Extent, Plane, Request
 
 Channels = Sequence[str | int] | str | int | None
 
@@ -146,7 +147,7 @@ class Scene:
         obj : DataTree, Dataset or DataArray
             The image.
         channels, labels
-            As for `ngffkit.figures.plot`.
+            As for `ngffkit.plots.figures.plot`.
         options : Mapping
             Fields of `Style`, names of axes, and ``sel``.
 

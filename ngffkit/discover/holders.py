@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ngffkit import spec
-from ngffkit.documents import Document, join
+from ngffkit.discover.documents import Document, join
+from ngffkit.discover.nodes import Node
 from ngffkit.errors import MetadataError, NgffError, NotFoundError
-from ngffkit.nodes import Node
 
 if TYPE_CHECKING:
-    from ngffkit.walk import Walker
+    from ngffkit.discover.walk import Walker
 
 
 def _labels(walker: Walker, doc: Document, found: spec.Found) -> Node:

@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from ngffkit import api, planes, resolve
+from ngffkit import api, resolve
 from ngffkit.errors import NgffError
 from ngffkit.image import LabelInfo
-from ngffkit.levels import Source
-from ngffkit.planes import Extent, Plane
+from ngffkit.plots import planes
+from ngffkit.plots.levels import Source
+from ngffkit.plots.planes import Extent, Plane
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ngffkit.arrayspec import (
+from ngffkit.chunks.arrayspec import (
     MAX_CODECS,
     ArraySpec,
     Sharding,
@@ -21,7 +21,7 @@ from ngffkit.arrayspec import (
     names_of_dims,
     whole_numbers,
 )
-from ngffkit.codecs import DECODERS
+from ngffkit.chunks.codecs import DECODERS
 from ngffkit.errors import MetadataError
 from ngffkit.layout import Layout
 from ngffkit.shown import shown

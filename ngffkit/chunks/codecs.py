@@ -21,7 +21,7 @@ import numcodecs.zstd
 import numpy as np
 import numpy.typing as npt
 
-from ngffkit import zstdframes
+from ngffkit.chunks import zstdframes
 
 #: Decodes `source` into `out` (uint8, exactly the decoded size); raises ValueError with a cause.
 Decoder = Callable[[Any, npt.NDArray[np.uint8]], None]

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ngffkit.errors import NgffError, StoreError
-from ngffkit.store import cut_range, is_web_page, merge_ranges
+from ngffkit.stores.base import cut_range, is_web_page, merge_ranges
 
 #: obstore's retries: on 429, 5xx and lost connections, with exponential back-off. A server that is
 #: down is given up within seconds.

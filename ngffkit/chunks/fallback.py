@@ -12,10 +12,10 @@ from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Suf
 from zarr.abc.store import Store as ZarrStoreBase
 from zarr.core.buffer import Buffer, BufferPrototype
 
-from ngffkit import guarded
+from ngffkit.chunks import guarded
+from ngffkit.chunks.reader import ArrayReader, Index, result_shape
 from ngffkit.errors import ChunkError, MetadataError, StoreError
-from ngffkit.reader import ArrayReader, Index, result_shape
-from ngffkit.store import is_web_page
+from ngffkit.stores.base import is_web_page
 
 Coords = tuple[int, ...]
 

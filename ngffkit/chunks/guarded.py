@@ -1,8 +1,9 @@
 """zarr-python's arrays with bounded compressors, for codecs that only zarr-python can chain.
 
 Its own believe what a chunk says of its size, or decode until memory ends. Here every compressor in
-a chain, wherever it stands, is exchanged for the one of `ngffkit.codecs`. What it decodes to is not
-known beforehand, since filters come after it, but it is bounded by the number of pixels in a chunk.
+a chain, wherever it stands, is exchanged for the one of `ngffkit.chunks.codecs`. What it decodes to
+is not known beforehand, since filters come after it, but it is bounded by the number of pixels in a
+chunk.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from zarr.core.array import AsyncArray
 from zarr.core.array_spec import ArraySpec
 from zarr.core.buffer import Buffer
 
-from ngffkit import codecs
+from ngffkit.chunks import codecs
 
 #: The widest pixels, complex128; filters between pixels and compressor widen them to no more.
 _WIDEST = 16

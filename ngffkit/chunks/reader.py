@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ngffkit import codecs
-from ngffkit.arrays import ArraySpec
+from ngffkit.chunks import codecs
+from ngffkit.chunks.arrays import ArraySpec
+from ngffkit.chunks.threads import Task, Threads
 from ngffkit.errors import ChunkError, StoreError
-from ngffkit.store import Store, is_web_page
-from ngffkit.threads import Task, Threads
+from ngffkit.stores.base import Store, is_web_page
 
 #: One index per dimension: a slice with a positive step, or whole numbers in any order.
 Index = slice | npt.NDArray[np.intp]
@@ -278,7 +278,7 @@ class ArrayReader:
     # --- the long way -----------------------------------------------------------------------
 
     def _read_by_zarr(self, key: Sequence[Index]) -> npt.NDArray[Any]:
-        from ngffkit import fallback
+        from ngffkit.chunks import fallback
 
         return fallback.read(self, key)
 

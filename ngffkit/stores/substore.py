@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ngffkit.store import LocalStore, Store
+from ngffkit.stores.base import LocalStore, Store
 
 
 class SubStore:

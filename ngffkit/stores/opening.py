@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
 from ngffkit.errors import NgffError, NotFoundError
-from ngffkit.store import LocalStore, Store
+from ngffkit.stores.base import LocalStore, Store
 
 _OBSTORE_SCHEMES = {"http", "https", "s3", "gs", "az", "abfs", "abfss"}
 _ZIP_ENDINGS = (".zip", ".ozx")
@@ -62,7 +62,7 @@ def _open_local(text: str) -> Store:
         raise NgffError(f"{text!r} is not a path: {err}") from err
     if not exists:
         raise NotFoundError(f"{text!r} does not exist; a folder, a zip file or a URL was expected")
-    from ngffkit.zips import ZipStore
+    from ngffkit.stores.zips import ZipStore
 
     path = path.absolute()
     try:
@@ -72,8 +72,8 @@ def _open_local(text: str) -> Store:
 
 
 def _open_remote(url: str, scheme: str, options: dict[str, Any]) -> Store:
-    from ngffkit import adapters, remote
-    from ngffkit.zips import ZipStore
+    from ngffkit.stores import adapters, remote
+    from ngffkit.stores.zips import ZipStore
 
     parts = urlsplit(url)
     zipped = parts.path.lower().endswith(_ZIP_ENDINGS) and "::" not in url
@@ -103,7 +103,7 @@ def _open_remote(url: str, scheme: str, options: dict[str, Any]) -> Store:
 def _open_object(source: Any) -> Store:
     if isinstance(source, Store):
         return source
-    from ngffkit import adapters
+    from ngffkit.stores import adapters
 
     module = type(source).__module__.split(".", 1)[0]
     if module == "zarr" or hasattr(source, "store_path"):
@@ -120,7 +120,7 @@ def _open_object(source: Any) -> Store:
 
 def _open_zarr(source: Any) -> Store:
     """Open a group, array, store path or store of zarr-python by a reader of our own, if we can."""
-    from ngffkit import adapters
+    from ngffkit.stores import adapters
 
     path, inner = "", source
     if hasattr(source, "store") and hasattr(source, "path"):
@@ -134,7 +134,7 @@ def _open_zarr(source: Any) -> Store:
 
 
 def _open_obstore(source: Any, path: str) -> Store:
-    from ngffkit import remote
+    from ngffkit.stores import remote
 
     if type(source).__name__ == "LocalStore":
         return LocalStore(Path(source.prefix or "/", path))

@@ -20,13 +20,20 @@ from matplotlib.patheffects import AbstractPathEffect, withStroke
 from matplotlib.ticker import MaxNLocator
 
 from ngffkit import resolve
-from ngffkit.compose import Color, draw_labels
 from ngffkit.grid import Axis
 from ngffkit.image import LabelInfo
-from ngffkit.levels import Source
-from ngffkit.planes import Extent, Plane, axes_of
-from ngffkit.scalebar import add_scale_bar, length_text, nice_length, parse_unit, quantity, ratio
-from ngffkit.scene import Scene, Style, View, paint
+from ngffkit.plots.compose import Color, draw_labels
+from ngffkit.plots.levels import Source
+from ngffkit.plots.planes import Extent, Plane, axes_of
+from ngffkit.plots.scalebar import (
+    add_scale_bar,
+    length_text,
+    nice_length,
+    parse_unit,
+    quantity,
+    ratio,
+)
+from ngffkit.plots.scene import Scene, Style, View, paint
 
 #: Left, bottom, width and height in inches, from the lower left corner of all that is drawn.
 Room = tuple[float, float, float, float]

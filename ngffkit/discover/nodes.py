@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ngffkit.arrays import ArraySpec
-from ngffkit.documents import join
+from ngffkit.chunks.arrays import ArraySpec
+from ngffkit.discover.documents import join
 from ngffkit.image import Image, LabelInfo, Plate
 
 

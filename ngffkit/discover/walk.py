@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ngffkit import holders, listing, spec, webknossos
-from ngffkit.arrays import ArraySpec
-from ngffkit.documents import Document, Metadata, join
+from ngffkit import spec
+from ngffkit.chunks.arrays import ArraySpec
+from ngffkit.discover import holders, listing, webknossos
+from ngffkit.discover.documents import Document, Metadata, join
+from ngffkit.discover.holders import well_path
+from ngffkit.discover.nodes import Node, Wanted
 from ngffkit.errors import MetadataError, NotFoundError
-from ngffkit.holders import well_path
-from ngffkit.nodes import Node, Wanted
-from ngffkit.store import Store
+from ngffkit.stores.base import Store
 
 __all__ = ["Node", "Walker", "Wanted", "join", "walk", "well_path"]
 

@@ -13,8 +13,10 @@ from typing import Any, overload
 import numpy as np
 from matplotlib.axes import Axes
 
-from ngffkit import planes, resolve
-from ngffkit.drawing import (
+from ngffkit import resolve
+from ngffkit.errors import NgffError
+from ngffkit.plots import planes
+from ngffkit.plots.drawing import (
     Panels,
     Picture,
     Room,
@@ -33,8 +35,7 @@ from ngffkit.drawing import (
     tighten,
     title_of,
 )
-from ngffkit.errors import NgffError
-from ngffkit.scene import Channels, Scene
+from ngffkit.plots.scene import Channels, Scene
 
 PlaneNames = str | Sequence[str] | None
 
@@ -92,7 +93,7 @@ def plot(
         Positions by the name of the axis, in its coordinates, nearest pixel: ``z=12.5, t=3``; the
         middle of spatial axes and the first of others when left out. Ranges of the axes that are
         drawn: ``x=slice(10, 20)``. ``sel={"angle": 90}`` for the same with names that are no
-        keywords. And every field of `ngffkit.scene.Style`: ``mag``, ``kind``, ``colors``,
+        keywords. And every field of `ngffkit.plots.scene.Style`: ``mag``, ``kind``, ``colors``,
         ``windows``, ``percentiles``, ``opacity``, ``outline``, ``size``, ``dpi``, ``title``,
         ``scalebar``, ``legend``, ``ticks``.
 
@@ -109,9 +110,9 @@ def plot(
 
     Notes
     -----
-    Channels are added up, each in its colour (see `ngffkit.compose.composite`), within the image's
-    own window, or from the 0.5th to the 99.5th percentile of what is shown. Labels have the colours
-    of the image's ``image-label`` metadata, or stable ones by id.
+    Channels are added up, each in its colour (see `ngffkit.plots.compose.composite`), within the
+    image's own window, or from the 0.5th to the 99.5th percentile of what is shown. Labels have the
+    colours of the image's ``image-label`` metadata, or stable ones by id.
 
     Examples
     --------

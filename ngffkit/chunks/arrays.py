@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
-from ngffkit import zarr2, zarr3
-from ngffkit.arrayspec import MAX_CHUNK_NBYTES, ArraySpec, Sharding
+from ngffkit.chunks import zarr2, zarr3
+from ngffkit.chunks.arrayspec import MAX_CHUNK_NBYTES, ArraySpec, Sharding
 from ngffkit.errors import MetadataError
 from ngffkit.layout import Layout
 from ngffkit.shown import shown

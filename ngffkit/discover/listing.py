@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from ngffkit import spec
-from ngffkit.documents import Document, Metadata, join
+from ngffkit.discover.documents import Document, Metadata, join
+from ngffkit.discover.nodes import Node
 from ngffkit.errors import MetadataError
-from ngffkit.nodes import Node
-from ngffkit.substore import below
+from ngffkit.stores.substore import below
 
 if TYPE_CHECKING:
-    from ngffkit.walk import Walker
+    from ngffkit.discover.walk import Walker
 
 #: A folder with more children than this is not a list of images.
 _MAX_CHILDREN = 10_000
