@@ -55,7 +55,7 @@ def remote(path: str, way: Open) -> dict[str, float]:
         start = time.perf_counter()
         way(f"{server.url}/{name}")
         took = time.perf_counter() - start
-        return {"requests": len(server.keys()), "rounds": server.rounds(), "http_ms": took * 1e3}
+        return {"requests": len(server.asked()), "rounds": server.rounds(), "http_ms": took * 1e3}
 
 
 def main() -> None:

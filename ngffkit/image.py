@@ -114,6 +114,9 @@ class Image:
         systems), as the JSON values they were given as.
     coordinate_systems : tuple
         The coordinate systems those refer to, as JSON values.
+    finest : tuple of (str, int)
+        Pixels of mag 1 that one pixel of the finest level spans, by axis, where mag 1 itself was
+        left out, as WEBKNOSSOS layers may; 1 for axes that aren't named.
 
     Examples
     --------
@@ -132,18 +135,24 @@ class Image:
     method: str | None = None
     transformations: tuple[Any, ...] = field(default=(), hash=False)
     coordinate_systems: tuple[Any, ...] = field(default=(), hash=False)
+    finest: tuple[tuple[str, int], ...] = ()
 
     @property
     def base(self) -> Grid:
         """The finest grid."""
         return self.levels[0].grid
 
+    def factors(self, grid: Grid) -> dict[str, float]:
+        """Return how many pixels of mag 1 one pixel of a grid spans, by axis."""
+        finest = dict(self.finest)
+        return {name: f * finest.get(name, 1) for name, f in grid.factors(self.base).items()}
+
     @property
     def mags(self) -> tuple[str, ...]:
         """The mag of each level, spelled as WEBKNOSSOS does; equal ones are told apart by path."""
         names: list[str] = []
         for level in self.levels:
-            factors = level.grid.factors(self.base)
+            factors = self.factors(level.grid)
             space = {k: v for k, v in factors.items() if k in self.base.space}
             name = _mag.spell(space or factors)
             names.append(name if name not in names else f"{name}@{level.path}".replace("/", "_"))

@@ -175,7 +175,7 @@ class AxisIndex(PandasIndex, metaclass=_AlignsWithPandas):
         return f"AxisIndex({self.index!r}, step={self.step})"
 
 
-class NameIndex(PandasIndex):
+class NameIndex(PandasIndex, metaclass=_AlignsWithPandas):
     """Names along an axis, such as channels: always exact, whatever `method` is for the others.
 
     So ``ds.sel(c="DAPI", z=3.5, method="nearest")`` says what it means.

@@ -28,8 +28,13 @@ class LazyArray(BackendArray):
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         """Read by any of xarray's indexers."""
+        # xarray trips over slices that run backwards over nothing
+        parts = tuple(
+            slice(0, 0) if isinstance(k, slice) and not range(*k.indices(n)) else k
+            for k, n in zip(key.tuple, self.shape, strict=True)
+        )
         return indexing.explicit_indexing_adapter(
-            key, self.shape, indexing.IndexingSupport.OUTER, self._read
+            type(key)(parts), self.shape, indexing.IndexingSupport.OUTER, self._read
         )
 
     def _read(self, key: tuple[Any, ...]) -> npt.NDArray[Any]:

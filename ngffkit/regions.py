@@ -24,7 +24,7 @@ def mag_of(da: xr.DataArray) -> str:
     if image is None or not factors:
         return "1"
     level = level_of(da, image)
-    known = image.levels[level].grid.factors(image.base)
+    known = image.factors(image.levels[level].grid)
     if all(math.isclose(known[name], factors[name], rel_tol=1e-6) for name in factors):
         return image.mags[level]
     return _mag.spell(factors)

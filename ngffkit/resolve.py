@@ -209,7 +209,7 @@ def factors_of(da: xr.DataArray) -> Mapping[str, float]:
     grid, image = grid_of(da), image_of(da)
     if image is None:
         return dict.fromkeys(grid.space, 1.0)
-    factors = grid.factors(image.base)
+    factors = image.factors(grid)
     return {name: factors[name] for name in grid.space if name in factors}
 
 

@@ -306,3 +306,31 @@ def test_wkw_says_what_to_do(good: Path, tmp_path: Path) -> None:
     (tmp_path / "datasource-properties.json").write_text(json.dumps(document))
     with pytest.raises(nk.MetadataError, match=r"'wkw'.*convert"):
         nk.open(tmp_path)
+
+
+def test_layers_that_begin_at_a_coarser_mag_keep_its_name(tmp_path: Path) -> None:
+    layer = Layer(name="segmentation", category="segmentation", mags=MAGS[1:])
+    root = write(tmp_path / "data", Layer(), layer)
+    dt = nk.open(root)
+    assert list(dt["color"].children) == ["1", "2-2-1", "4-4-2"]
+    assert list(dt["segmentation"].children) == ["2-2-1", "4-4-2"]
+    labels = dt["segmentation/4-4-2"].labels
+    assert labels.ngff.mag == "4-4-2"
+    np.testing.assert_array_equal(labels.x.values, dt["color/4-4-2"].image.x.values)
+    one = xr.open_dataset(root, engine="ngff", image="segmentation", mag=(4, 4, 2))
+    np.testing.assert_array_equal(one.labels.values, labels.values)
+    with pytest.raises(nk.NgffError, match="no mag '1'"):
+        xr.open_dataset(root, engine="ngff", image="segmentation", mag="1")
+
+
+def test_a_lost_chunk_is_no_black_box(tmp_path: Path) -> None:
+    """Arrays are padded beyond the box, so grids of whole arrays tell, not those of the image."""
+    layer = Layer(corner=(5, 6, 3), size=(90, 80, 40))
+    root = write(tmp_path / "data", layer)
+    image = nk.open(root)["color/1"].image
+    expected = image.values
+    (root / "color/1/c/0/1/1/0").unlink()
+    with pytest.raises(nk.ChunkError, match=r"color/1/c/0/1/1/0.*2-2-1 has data there"):
+        _ = nk.open(root)["color/1"].image.values
+    filled = nk.open(root, missing="fill")["color/1"].image.values
+    assert (filled != expected).any()

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from ngffkit.chunks import codecs
 from ngffkit.chunks.arrays import ArraySpec
 from ngffkit.chunks.threads import Task, Threads
-from ngffkit.errors import ChunkError, StoreError
+from ngffkit.errors import ChunkError, NgffError, StoreError
 from ngffkit.stores.base import Store, is_web_page
 
 #: One index per dimension: a slice with a positive step, or whole numbers in any order.
@@ -168,26 +168,26 @@ class ArrayReader:
             Naming key, URL and cause, when a chunk that should be there can't be had.
         """
         layout = self.spec.layout
-        out = np.empty(result_shape(key, layout.shape), layout.dtype)
+        shape = result_shape(key, layout.shape)
+        try:
+            out = np.empty(shape, layout.dtype)
+        except (MemoryError, ValueError):
+            raise NgffError(
+                f"{shape} pixels of {self.path or self.store.url} don't fit into memory; cut out "
+                "less, take a coarser mag, or open with chunks={} to work piece by piece"
+            ) from None
         if out.size == 0:
             return out
         if self.spec.codecs is None:
             return self._read_by_zarr(key)
         cross = _cross_mesh if any(isinstance(k, np.ndarray) for k in key) else _cross
-        parts = [
-            cross(pieces)
-            for pieces in itertools.product(
-                *(
-                    _pieces(k, n, c)
-                    for k, n, c in zip(key, layout.shape, layout.chunks, strict=True)
-                )
-            )
-        ]
+        axes = [_pieces(k, n, c) for k, n, c in zip(key, layout.shape, layout.chunks, strict=True)]
+        parts = map(cross, itertools.product(*axes))
         run = _Run(self, out)
         if self.spec.sharding is None:
-            work: Iterable[Task] = [run.chunk(part) for part in parts]
+            work: Iterable[Task] = map(run.chunk, parts)
         else:
-            work = self._shard_work(run, parts)
+            work = self._shard_work(run, list(parts))
         self.threads.run(work, self._workers())
         if run.absent:
             self._check_separator(min(run.absent))
@@ -330,7 +330,7 @@ class _Run:
                 wanted.append((offset, length, part))
         wanted.sort(key=itemgetter(0))
         # enough batches that no thread is idle at the end
-        most = max(1, -(-len(wanted) * shards // (4 * _CPUS)))
+        most = max(1, -(-len(wanted) * shards // (8 * _CPUS)))
         tasks: list[Task] = []
         batch: list[tuple[int, int, _Part]] = []
         size = 0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections import deque
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -24,28 +25,38 @@ class Threads:
         self._pid = 0
 
     def run(self, tasks: Iterable[Task], workers: int) -> None:
-        """Run all tasks, on at most `workers` threads; the first error ends it and is raised."""
-        queue = deque(tasks)
-        if len(queue) <= 1:
-            for task in queue:
+        """Run all tasks, on at most `workers` threads; the first error ends it and is raised.
+
+        Tasks are drawn one by one, so that a million of them need not exist at once. The caller's
+        thread works along.
+        """
+        source = iter(tasks)
+        first = list(itertools.islice(source, workers))
+        source = itertools.chain(first, source)
+        if len(first) <= 1:
+            for task in source:
                 task()
             return
-        failed: list[BaseException] = []
+        lock, failed = threading.Lock(), list[BaseException]()
 
         def work() -> None:
             while not failed:
                 try:
-                    task = queue.popleft()
-                except IndexError:
-                    return
-                try:
+                    with lock:
+                        task = next(source, None)
+                    if task is None:
+                        return
                     task()
                 except BaseException as err:  # noqa: BLE001 - raised again in the caller's thread
                     failed.append(err)
 
-        pool = self._executor(workers)
-        for future in [pool.submit(work) for _ in range(min(workers, len(queue)))]:
-            future.result()
+        pool = self._executor(workers - 1)
+        helpers = [pool.submit(work) for _ in range(len(first) - 1)]
+        work()
+        for helper in helpers:
+            # one that hasn't begun by now has nothing left to do
+            if not helper.cancel():
+                helper.result()
         if failed:
             raise failed[0]
 

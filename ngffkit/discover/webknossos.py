@@ -150,6 +150,7 @@ def _layer(
         kind="label" if segmentation else "intensity",
         version="webknossos",
         label=LabelInfo() if segmentation else None,
+        finest=tuple(zip("xyz", mags[0].factors, strict=True)),
     )
     return Node("", "image", image, specs, attrs=layer, crops=tuple(crops))
 
@@ -229,11 +230,9 @@ def _is_span(low: Any, high: Any) -> bool:
 
 
 def _only(mags: Sequence[_Mag], wanted: object) -> list[_Mag]:
-    base = mags[0].factors
     for entry in mags:
-        ratio = [a / b for a, b in zip(entry.factors, base, strict=True)]
-        if _mag.matches(wanted, _mag.normalise(ratio)):
-            # mags are relative to the finest, so that one is needed as well
+        if _mag.matches(wanted, _mag.normalise(entry.factors)):
+            # grids are placed relative to the finest, so that one is needed as well
             return [mags[0]] if entry is mags[0] else [mags[0], entry]
     raise KeyError(f"no mag {wanted!r}; this layer has {[m.factors for m in mags]}")
 
