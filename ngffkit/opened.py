@@ -162,6 +162,8 @@ class Opened:
             variable = variable.isel(self.node.crops[level])
             variable.encoding = encoding
         name = "labels" if image.kind == "label" else "image"
+        if name in grid.dims:  # an axis may be called anything
+            name = "pixels"
         channels = [channel.label for channel in image.channels]
         coords = axis_coords(grid, channels, Origin(self.url, self))
         made = xr.Dataset({name: variable}, coords, self._attrs())

@@ -1150,3 +1150,21 @@ def test_an_array_of_texts_does_not_hide_the_others(tmp_path: Path) -> None:
     with pytest.warns(nk.NgffWarning, match="c"):
         made = nk.open(tmp_path / "a.zarr")
     np.testing.assert_array_equal(made["a"].values, [0.0, 1.0])
+
+
+@pytest.mark.parametrize("axis", ["image", "labels"])
+def test_an_axis_may_be_called_as_the_variable(tmp_path: Path, axis: str) -> None:
+    entry = multiscale("yx", {"0": (8, 6)})
+    entry["axes"][0]["name"] = axis
+    group(tmp_path / "i", "0.5", {"multiscales": [entry]})
+    arrays(tmp_path / "i", "0.5", {"0": (8, 6)})
+    ds = nk.open(tmp_path / "i")["1"].to_dataset()
+    assert ds.ngff.grid.dims == (axis, "x")
+
+
+def test_an_axis_is_no_path(tmp_path: Path) -> None:
+    entry = multiscale("yx", {"0": (8, 6)})
+    entry["axes"][0]["name"] = "a/b"
+    group(tmp_path / "i", "0.5", {"multiscales": [entry]})
+    with pytest.raises(nk.MetadataError, match=r"axes\[0\].name: is 'a/b'; a name without slashes"):
+        nk.open(tmp_path / "i")

@@ -133,6 +133,10 @@ def _axis(item: Any, loc: str) -> Axis:
         item = {"name": item, "type": TYPES.get(item)}
     if not isinstance(item, Mapping) or not isinstance(item.get("name"), str) or not item["name"]:
         raise MetadataError(f"is {shown(item)}; an object with a name was expected", loc)
+    if "/" in item["name"]:  # a path, to a tree
+        raise MetadataError(
+            f"is {shown(item['name'])}; a name without slashes was expected", f"{loc}.name"
+        )
     kind, unit = item.get("type"), item.get("unit")
     extra = {k: v for k, v in item.items() if k not in ("name", "type", "unit")}
     return Axis(
