@@ -142,11 +142,16 @@ class AxisIndex(PandasIndex, metaclass=_AlignsWithPandas):
 
     def isel(self, indexers: Mapping[Any, Any]) -> Self | None:
         """Cut by position; a slice's step multiplies the distance between pixels."""
-        made = cast("Self | None", super().isel(indexers))
         indexer = indexers[self.dim]
-        if isinstance(made, AxisIndex) and made is not self and isinstance(indexer, slice):
-            stride = indexer.indices(max(1, len(self.index)))[2]
-            made.step = None if self.step is None else self.step * stride
+        if not isinstance(indexer, slice):
+            return cast("Self | None", super().isel(indexers))
+        if indexer == slice(None):
+            return self
+        # every cutout comes by here, so nothing is looked up that is known
+        made = type(self)(self.index[indexer], self.dim, self.coord_dtype, fastpath=True)
+        stride = 1 if indexer.step is None else indexer.step
+        made.step = None if self.step is None else self.step * stride
+        made.source = self.source
         return made
 
     def sel(

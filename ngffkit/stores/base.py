@@ -85,9 +85,8 @@ class LocalStore:
             if start < 0:
                 start = size + start
             start = max(0, min(start, size))
-            if start:
-                os.lseek(fd, start, os.SEEK_SET)
-            return _read(fd, size - start if length is None else min(length, size - start))
+            count = size - start if length is None else min(length, size - start)
+            return _read(fd, start, count)
         except IsADirectoryError:
             return None
         except OSError as err:
@@ -104,8 +103,7 @@ class LocalStore:
         try:
             size, out = os.fstat(fd).st_size, []
             for start, length in ranges:
-                os.lseek(fd, min(start, size), os.SEEK_SET)
-                out.append(_read(fd, max(0, min(length, size - start))))
+                out.append(_read(fd, min(start, size), max(0, min(length, size - start))))
             return out
         except OSError as err:
             raise self._error(key, err) from err
@@ -135,16 +133,26 @@ class LocalStore:
         return StoreError(key, f"{self.root}/{key}", err.strerror or str(err), denied=denied)
 
 
-def _read(fd: int, count: int) -> bytes:
-    data = os.read(fd, count)
+def _read(fd: int, start: int, count: int) -> bytes:
+    data = _read_some(fd, count, start)
     if len(data) == count:
         return data
     # read(2) may return less, on network file systems and beyond 2 GiB
-    parts = [data]
-    while data and sum(map(len, parts)) < count:
-        data = os.read(fd, count - sum(map(len, parts)))
+    parts, found = [data], len(data)
+    while data and found < count:
+        data = _read_some(fd, count - found, start + found)
         parts.append(data)
+        found += len(data)
     return b"".join(parts)
+
+
+def _seek_and_read(fd: int, count: int, start: int) -> bytes:
+    os.lseek(fd, start, os.SEEK_SET)
+    return os.read(fd, count)
+
+
+#: One system call instead of two, where there is one.
+_read_some = getattr(os, "pread", _seek_and_read)
 
 
 def merge_ranges(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
