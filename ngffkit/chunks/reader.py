@@ -31,6 +31,12 @@ Index = slice | npt.NDArray[np.intp]
 #: Ranges of one shard that are asked for in one go, in encoded bytes.
 _BATCH_BYTES = 8 * 2**20
 
+#: Offset and length of each chunk of a shard, shape (..., 2); None when there is no shard.
+ShardIndex = npt.NDArray[np.uint64] | None
+
+#: Shard indexes that a reader keeps, in bytes.
+_MAX_INDEX_BYTES = 64 * 2**20
+
 _ABSENT = 2**64 - 1
 _CPUS = os.cpu_count() or 1
 
@@ -135,9 +141,7 @@ class ArrayReader:
     denied_is_absent: bool = False
     threads: Threads = field(default_factory=Threads, repr=False)
     denied: set[tuple[int, ...]] = field(default_factory=set, repr=False)
-    _indexes: dict[tuple[int, ...], npt.NDArray[np.uint64] | None] = field(
-        default_factory=dict, repr=False
-    )
+    _indexes: dict[tuple[int, ...], ShardIndex] = field(default_factory=dict, repr=False)
     _separator_checked: bool = field(default=False, repr=False)
 
     def url(self, coords: Sequence[int]) -> str:
@@ -199,7 +203,6 @@ class ArrayReader:
         """Look whether chunks lie under the other separator, which Zarr v2 lets be forgotten."""
         if self._separator_checked or self.spec.layout.zarr_format != 2 or len(coords) < 2:
             return
-        self._separator_checked = True
         other = replace(self.spec, separator="/" if self.spec.separator == "." else ".")
         name = other.key(coords)
         try:
@@ -212,6 +215,7 @@ class ArrayReader:
                 f"absent, but {name!r} is there: set the array's dimension_separator to "
                 f"{other.separator!r}",
             )
+        self._separator_checked = True
 
     def _workers(self) -> int:
         return max(self.store.concurrency, _CPUS)
@@ -226,11 +230,10 @@ class ArrayReader:
         for part in parts:
             shard = tuple(c // r for c, r in zip(part.chunk, ratio, strict=True))
             by_shard.setdefault(shard, []).append(part)
-        missing = [shard for shard in by_shard if shard not in self._indexes]
-        self.threads.run([_index_task(self, shard) for shard in missing], self._workers())
+        indexes = self._load_indexes(by_shard)
         work: list[Task] = []
         for shard, members in by_shard.items():
-            index = self._indexes[shard]
+            index = indexes[shard]
             if index is None:
                 work.append(run.fill(shard, members))
                 continue
@@ -239,7 +242,23 @@ class ArrayReader:
             work.extend(run.ranges(shard, members, entries, len(by_shard)))
         return work
 
-    def load_index(self, shard: tuple[int, ...]) -> None:
+    def _load_indexes(self, shards: Iterable[tuple[int, ...]]) -> dict[tuple[int, ...], ShardIndex]:
+        """Return the indexes of shards; those that were read before are kept, within bounds."""
+        known = dict(self._indexes)
+        found = {shard: known[shard] for shard in shards if shard in known}
+
+        def load(shard: tuple[int, ...]) -> Task:
+            return lambda: found.__setitem__(shard, self.load_index(shard))
+
+        missing = [shard for shard in shards if shard not in found]
+        self.threads.run(map(load, missing), self._workers())
+        size = sum(index.nbytes for index in known.values() if index is not None)
+        if size > _MAX_INDEX_BYTES:
+            self._indexes.clear()
+        self._indexes.update(found)
+        return found
+
+    def load_index(self, shard: tuple[int, ...]) -> ShardIndex:
         """Read the index of a shard: offset and length of each of its chunks."""
         layout, sharding = self.spec.layout, self.spec.sharding
         assert layout.shards is not None
@@ -248,8 +267,7 @@ class ArrayReader:
         size = math.prod(grid) * 16 + (4 if sharding.checked else 0)
         raw = self.fetch(shard, -size if sharding.at_end else 0, size)
         if raw is None:
-            self._indexes[shard] = None
-            return
+            return None
         if len(raw) != size:
             raise self.error(shard, f"truncated: {len(raw)} bytes, its index alone has {size}")
         try:
@@ -258,7 +276,7 @@ class ArrayReader:
             codecs.check_index(index, 0 if sharding.at_end else size)
         except ValueError as err:
             raise self.error(shard, f"shard index: {err}") from None
-        self._indexes[shard] = index
+        return index
 
     def fetch(self, coords: Sequence[int], start: int = 0, length: int | None = None) -> Any:
         """Return the bytes of an object or of a range of it, None when it is absent."""
@@ -281,10 +299,6 @@ class ArrayReader:
         from ngffkit.chunks import fallback
 
         return fallback.read(self, key)
-
-
-def _index_task(reader: ArrayReader, shard: tuple[int, ...]) -> Task:
-    return lambda: reader.load_index(shard)
 
 
 class _Run:
