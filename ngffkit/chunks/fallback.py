@@ -13,7 +13,8 @@ from zarr.abc.store import Store as ZarrStoreBase
 from zarr.core.buffer import Buffer, BufferPrototype
 
 from ngffkit.chunks import guarded
-from ngffkit.chunks.reader import ArrayReader, Index, result_shape
+from ngffkit.chunks.boxes import Index, result_shape
+from ngffkit.chunks.reader import ArrayReader
 from ngffkit.errors import ChunkError, MetadataError, StoreError
 from ngffkit.stores.base import is_web_page
 

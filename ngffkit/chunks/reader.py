@@ -21,12 +21,10 @@ import numpy.typing as npt
 
 from ngffkit.chunks import codecs
 from ngffkit.chunks.arrays import ArraySpec
+from ngffkit.chunks.boxes import Index, Part, cross, cross_mesh, pieces_of, result_shape
 from ngffkit.chunks.threads import Task, Threads
 from ngffkit.errors import ChunkError, NgffError, StoreError
 from ngffkit.stores.base import Store, is_web_page
-
-#: One index per dimension: a slice with a positive step, or whole numbers in any order.
-Index = slice | npt.NDArray[np.intp]
 
 #: Ranges of one shard that are asked for in one go, in encoded bytes.
 _BATCH_BYTES = 8 * 2**20
@@ -39,76 +37,6 @@ _MAX_INDEX_BYTES = 64 * 2**20
 
 _ABSENT = 2**64 - 1
 _CPUS = os.cpu_count() or 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """What one chunk contributes along one dimension."""
-
-    chunk: int
-    source: Index
-    target: Index
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """What one chunk contributes: where in the chunk, where in the result."""
-
-    chunk: tuple[int, ...]
-    source: tuple[Any, ...]
-    target: tuple[Any, ...]
-
-
-def _pieces(index: Index, size: int, chunk: int) -> list[_Piece]:
-    if isinstance(index, slice):
-        start, stop, step = index.indices(size)
-        if (stop - start) <= 0:
-            return []
-        last = start + (stop - start - 1) // step * step
-        out = []
-        for c in range(start // chunk, last // chunk + 1):
-            # the first index of the selection that falls into this chunk
-            low = start if c * chunk <= start else start + -(-(c * chunk - start) // step) * step
-            high = min((c + 1) * chunk - 1, last)
-            if low > high:
-                continue
-            first, count = (low - start) // step, (high - low) // step + 1
-            source = slice(low - c * chunk, low - c * chunk + (count - 1) * step + 1, step)
-            out.append(_Piece(c, source, slice(first, first + count)))
-        return out
-    owners = index // chunk
-    return [
-        _Piece(int(c), index[where] - c * chunk, where)
-        for c in np.unique(owners)
-        for where in (np.flatnonzero(owners == c),)
-    ]
-
-
-def _cross(pieces: Sequence[_Piece]) -> _Part:
-    return _Part(
-        tuple([p.chunk for p in pieces]),
-        tuple([p.source for p in pieces]),
-        tuple([p.target for p in pieces]),
-    )
-
-
-def _cross_mesh(pieces: Sequence[_Piece]) -> _Part:
-    part = _cross(pieces)
-    return _Part(part.chunk, _open_mesh(part.source), _open_mesh(part.target))
-
-
-def _open_mesh(index: tuple[Any, ...]) -> tuple[Any, ...]:
-    return np.ix_(
-        *(np.arange(i.start, i.stop, i.step) if isinstance(i, slice) else i for i in index)
-    )
-
-
-def result_shape(key: Sequence[Index], shape: Sequence[int]) -> tuple[int, ...]:
-    """Return the shape of what an index selects."""
-    return tuple(
-        len(range(*k.indices(n))) if isinstance(k, slice) else len(k)
-        for k, n in zip(key, shape, strict=True)
-    )
 
 
 @dataclass(slots=True)
@@ -184,9 +112,11 @@ class ArrayReader:
             return out
         if self.spec.codecs is None:
             return self._read_by_zarr(key)
-        cross = _cross_mesh if any(isinstance(k, np.ndarray) for k in key) else _cross
-        axes = [_pieces(k, n, c) for k, n, c in zip(key, layout.shape, layout.chunks, strict=True)]
-        parts = map(cross, itertools.product(*axes))
+        combine = cross_mesh if any(isinstance(k, np.ndarray) for k in key) else cross
+        axes = [
+            pieces_of(k, n, c) for k, n, c in zip(key, layout.shape, layout.chunks, strict=True)
+        ]
+        parts = map(combine, itertools.product(*axes))
         run = _Run(self, out)
         if self.spec.sharding is None:
             work: Iterable[Task] = map(run.chunk, parts)
@@ -222,11 +152,11 @@ class ArrayReader:
 
     # --- shards -----------------------------------------------------------------------------
 
-    def _shard_work(self, run: _Run, parts: list[_Part]) -> list[Task]:
+    def _shard_work(self, run: _Run, parts: list[Part]) -> list[Task]:
         layout = self.spec.layout
         assert layout.shards is not None
         ratio = tuple(s // c for s, c in zip(layout.shards, layout.chunks, strict=True))
-        by_shard: dict[tuple[int, ...], list[_Part]] = {}
+        by_shard: dict[tuple[int, ...], list[Part]] = {}
         for part in parts:
             shard = tuple(c // r for c, r in zip(part.chunk, ratio, strict=True))
             by_shard.setdefault(shard, []).append(part)
@@ -309,7 +239,7 @@ class _Run:
         self.absent: set[tuple[int, ...]] = set()
         self._scratch = threading.local()
 
-    def chunk(self, part: _Part) -> Task:
+    def chunk(self, part: Part) -> Task:
         def task() -> None:
             raw = self.reader.fetch(part.chunk)
             if raw is None:
@@ -320,7 +250,7 @@ class _Run:
 
         return task
 
-    def fill(self, coords: tuple[int, ...], parts: list[_Part]) -> Task:
+    def fill(self, coords: tuple[int, ...], parts: list[Part]) -> Task:
         def task() -> None:
             self.absent.add(coords)
             for part in parts:
@@ -331,7 +261,7 @@ class _Run:
     def ranges(
         self,
         shard: tuple[int, ...],
-        parts: list[_Part],
+        parts: list[Part],
         entries: list[list[int]],
         shards: int,
     ) -> list[Task]:
@@ -346,7 +276,7 @@ class _Run:
         # enough batches that no thread is idle at the end
         most = max(1, -(-len(wanted) * shards // (8 * _CPUS)))
         tasks: list[Task] = []
-        batch: list[tuple[int, int, _Part]] = []
+        batch: list[tuple[int, int, Part]] = []
         size = 0
         for item in wanted:
             if batch and (len(batch) >= most or size + item[1] > _BATCH_BYTES):
@@ -358,7 +288,7 @@ class _Run:
             tasks.append(self._batch(shard, batch))
         return tasks
 
-    def _batch(self, shard: tuple[int, ...], batch: list[tuple[int, int, _Part]]) -> Task:
+    def _batch(self, shard: tuple[int, ...], batch: list[tuple[int, int, Part]]) -> Task:
         def task() -> None:
             reader = self.reader
             key = reader.key(shard)
@@ -376,10 +306,10 @@ class _Run:
 
         return task
 
-    def _fill(self, part: _Part) -> None:
+    def _fill(self, part: Part) -> None:
         self.out[part.target] = 0 if self.spec.fill is None else self.spec.fill
 
-    def _place(self, raw: Any, part: _Part, coords: tuple[int, ...]) -> None:
+    def _place(self, raw: Any, part: Part, coords: tuple[int, ...]) -> None:
         layout, codecs_ = self.spec.layout, self.spec.codecs
         assert codecs_ is not None
         scratch = getattr(self._scratch, "buffer", None)
