@@ -87,10 +87,7 @@ def _validate(args: argparse.Namespace, options: dict[str, Any]) -> int:
 
     report = validate(args.source, storage_options=options)
     if args.json:
-        problems = [
-            {"loc": p.loc, "severity": p.severity, "message": p.message, "remedy": p.remedy}
-            for p in report
-        ]
+        problems = [problem.to_json() for problem in report]
         print(json.dumps({"valid": report.valid, "problems": problems}, indent=2))
     else:
         print(f"{args.source}: {report}")

@@ -76,10 +76,7 @@ class Description:
                 table.title: [dict(zip(table.head, row, strict=True)) for row in table.rows]
                 for table in self.tables
             },
-            "problems": [
-                {"loc": p.loc, "severity": p.severity, "message": p.message, "remedy": p.remedy}
-                for p in self.problems
-            ],
+            "problems": [problem.to_json() for problem in self.problems],
         }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 Severity = Literal["schema", "meaning", "advice"]
@@ -37,6 +37,10 @@ class Problem:
     severity: Severity
     message: str
     remedy: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        """Return its fields as a JSON object."""
+        return asdict(self)
 
     def __str__(self) -> str:
         """Return one line: severity, address, message and remedy."""

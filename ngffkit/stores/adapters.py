@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ngffkit.errors import StoreError
-from ngffkit.stores.base import cut_range, merge_ranges
+from ngffkit.stores.base import Store, cut_range, merge_ranges
 
 
 class FsspecStore:
@@ -40,11 +40,7 @@ class FsspecStore:
 
     def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[Any]:
         """Return several ranges of a file; near ones travel together."""
-        spans = merge_ranges(ranges)
-        parts = [self.get(key, start, stop - start) for start, stop in spans]
-        if any(part is None for part in parts):
-            raise StoreError(key, f"{self.url}/{key}", "it vanished while it was read")
-        return [cut_range(spans, parts, start, length) for start, length in ranges]
+        return _ranges(self, key, ranges)
 
     def size(self, key: str) -> int | None:
         """Return the size of a file in bytes, None when it does not exist."""
@@ -116,11 +112,7 @@ class ZarrStore:
 
     def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[Any]:
         """Return several ranges of a key."""
-        spans = merge_ranges(ranges)
-        parts = [self.get(key, start, stop - start) for start, stop in spans]
-        if any(part is None for part in parts):
-            raise StoreError(key, f"{self.url}/{key}", "it vanished while it was read")
-        return [cut_range(spans, parts, start, length) for start, length in ranges]
+        return _ranges(self, key, ranges)
 
     def children(self, prefix: str = "") -> list[str] | None:
         """Return the names directly below `prefix`, None where the store can't list."""
@@ -136,3 +128,12 @@ class ZarrStore:
             return sorted({name.rstrip("/") for name in sync(collect())})
         except (FileNotFoundError, NotADirectoryError):
             return []
+
+
+def _ranges(store: Store, key: str, ranges: Sequence[tuple[int, int]]) -> list[Any]:
+    """Return several ranges of a key; near ones travel together."""
+    spans = merge_ranges(ranges)
+    parts = [store.get(key, start, stop - start) for start, stop in spans]
+    if any(part is None for part in parts):
+        raise StoreError(key, f"{store.url}/{key}", "it vanished while it was read")
+    return [cut_range(spans, parts, start, length) for start, length in ranges]
