@@ -7,7 +7,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-import xarray as xr
+from ngffkit.registration import register
 
 __version__ = "0.1.0"
 
@@ -21,12 +21,27 @@ _HOME = {
     "ortho": "plots.figures",
     "montage": "plots.figures",
     "sample": "samples",
+    "plan": "writing",
+    "convert": "writing",
+    "write": "writing",
+    "copy": "writing",
+    "verify": "verifying",
+    "add_labels": "editing.doors",
+    "append": "editing.doors",
+    "downsample": "editing.doors",
+    "write_region": "editing.doors",
+    "Plan": "planning.plan",
+    "Result": "planning.plan",
     "NgffError": "errors",
     "NgffWarning": "errors",
     "NotFoundError": "errors",
     "MetadataError": "errors",
     "StoreError": "errors",
     "ChunkError": "errors",
+    "SourceError": "errors",
+    "WriteError": "errors",
+    "BusyError": "errors",
+    "PlanError": "errors",
     "Problem": "errors",
 }
 
@@ -34,13 +49,17 @@ __all__ = [*_HOME, "__version__"]  # noqa: PLE0604 - all of them are strings
 
 if TYPE_CHECKING:
     from ngffkit.api import open as open  # noqa: A004 - the public name
+    from ngffkit.errors import BusyError as BusyError
     from ngffkit.errors import ChunkError as ChunkError
     from ngffkit.errors import MetadataError as MetadataError
     from ngffkit.errors import NgffError as NgffError
     from ngffkit.errors import NgffWarning as NgffWarning
     from ngffkit.errors import NotFoundError as NotFoundError
+    from ngffkit.errors import PlanError as PlanError
     from ngffkit.errors import Problem as Problem
+    from ngffkit.errors import SourceError as SourceError
     from ngffkit.errors import StoreError as StoreError
+    from ngffkit.errors import WriteError as WriteError
 
 
 def __getattr__(name: str) -> Any:
@@ -54,17 +73,4 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-def _accessor(obj: Any) -> Any:
-    """Make ``.ngff`` of an xarray object; its module is imported when it is first used."""
-    from ngffkit.accessor import NgffAccessor
-
-    return NgffAccessor(obj)
-
-
-for _register, _kind in (
-    (xr.register_dataarray_accessor, xr.DataArray),
-    (xr.register_dataset_accessor, xr.Dataset),
-    (xr.register_datatree_accessor, xr.DataTree),
-):
-    if not hasattr(_kind, "ngff"):  # a second import, e.g. by a reload, is no conflict
-        _register("ngff")(_accessor)  # type: ignore[no-untyped-call]
+register()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-Severity = Literal["schema", "meaning", "advice"]
+Severity = Literal["error", "schema", "meaning", "advice"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +18,11 @@ class Problem:
     loc : str
         JSON path of the offending value, e.g. ``multiscales[0].datasets[1].path``;
         the empty string is the document itself.
-    severity : {"schema", "meaning", "advice"}
-        ``schema``: the document breaks the JSON schema of its version. ``meaning``: the schema
-        accepts it, the text of the specification does not, or the data contradict it.
-        ``advice``: allowed, but readers or people will suffer.
+    severity : {"error", "schema", "meaning", "advice"}
+        ``error``: what was asked for can't be done; nothing was begun. ``schema``: the document
+        breaks the JSON schema of its version. ``meaning``: the schema accepts it, the text of the
+        specification does not, or the data contradict it. ``advice``: allowed, but readers or
+        people will suffer.
     message : str
         The value that was found and what was expected.
     remedy : str
@@ -59,6 +60,7 @@ def tally(problems: Sequence[Problem]) -> str:
     '1 against the schema, 1 piece of advice'
     """
     words = {
+        "error": ("error", "errors"),
         "schema": ("against the schema", "against the schema"),
         "meaning": ("in meaning", "in meaning"),
         "advice": ("piece of advice", "pieces of advice"),
@@ -144,3 +146,75 @@ def _rebuild_store_error(
 
 class ChunkError(StoreError):
     """A chunk that should be there can't be had, or what came is not that chunk."""
+
+
+class SourceError(NgffError, OSError):
+    """A part of a source can't be read: a corrupt slice, a file that vanished, a wrong size.
+
+    Parameters
+    ----------
+    name : str
+        The file, page or slice.
+    cause : str
+        What is wrong with it.
+    """
+
+    def __init__(self, name: str, cause: str) -> None:
+        super().__init__(f"can't read {name}: {cause}")
+        self.name, self.cause = name, cause
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle by the constructor's arguments, for worker processes."""
+        return type(self), (self.name, self.cause)
+
+
+class WriteError(StoreError):
+    """Something can't be written: a full disk, no permission, a server that refused."""
+
+    def __init__(self, key: str, url: str, cause: str, *, denied: bool = False) -> None:
+        super().__init__(key, url, cause, denied=denied)
+        self.args = (f"can't write {key!r} at {url}: {cause}",)
+
+    def __str__(self) -> str:
+        """Return the message; an OSError of one argument."""
+        return str(self.args[0])
+
+
+class BusyError(NgffError):
+    """Another process is writing to this target."""
+
+
+class PlanError(NgffError, ValueError):
+    """A plan that can't be carried out, with every reason.
+
+    Parameters
+    ----------
+    problems : sequence of Problem
+        Those of severity ``error`` are the reasons; `Problem.loc` names the option.
+    """
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        reasons = [p for p in self.problems if p.severity == "error"]
+        super().__init__(
+            "; ".join(
+                f"{p.loc}: {p.message}" + (f" ({p.remedy})" if p.remedy else "") for p in reasons
+            )
+        )
+
+    @classmethod
+    def of(cls, text: str) -> PlanError:
+        """Build the error of one option from ``option: what is wrong; what to do``.
+
+        Examples
+        --------
+        >>> PlanError.of("unit: 'parsec' is no unit; pass 'um'").problems[0].remedy
+        "pass 'um'"
+        """
+        loc, _, rest = text.partition(": ")
+        message, _, remedy = rest.partition("; ")
+        return cls([Problem(loc, "error", message, remedy)])
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle by the constructor's arguments, for worker processes."""
+        return type(self), (self.problems,)

@@ -24,14 +24,33 @@ def loaded(*statements: str) -> set[str]:
     return {name.split(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
 
 
-def test_import_brings_along_xarray_and_nothing_else():
-    assert loaded("import ngffkit").isdisjoint(LATE)
-    new = loaded("import ngffkit") - loaded("import xarray")
-    assert new == {"ngffkit"}
+def test_import_brings_along_nothing():
+    new = loaded("import ngffkit") - loaded("pass")
+    assert new - sys.stdlib_module_names == {"ngffkit"}
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ("import ngffkit", "import xarray"),
+        ("import xarray", "import ngffkit"),
+        # to look for a module is not to load it
+        ("import ngffkit", "import importlib.util as u; u.find_spec('xarray')", "import xarray"),
+        ("import ngffkit", "import importlib; importlib.reload(ngffkit)", "import xarray"),
+    ],
+)
+def test_the_accessor_is_there_whoever_comes_first(statements):
+    check = "assert all(hasattr(getattr(xarray, k), 'ngff') for k in KINDS)"
+    kinds = "KINDS = ('Dataset', 'DataArray', 'DataTree')"
+    clean = "import sys; assert not [f for f in sys.meta_path if 'ngffkit' in repr(type(f))]"
+    loaded(*statements, kinds, check, clean)
 
 
 def test_names_are_imported_when_they_are_used():
-    before = "import sys, ngffkit; assert not [m for m in sys.modules if m.startswith('ngffkit.')]"
+    before = (
+        "import sys, ngffkit; "
+        "assert {m for m in sys.modules if m[:8] == 'ngffkit.'} == {'ngffkit.registration'}"
+    )
     after = "assert 'ngffkit.errors' in sys.modules"
     assert "ngffkit" in loaded(before, "ngffkit.NgffError", after)
 
