@@ -18,7 +18,7 @@ from ngffkit.errors import NgffError
 from ngffkit.grid import Axis, Grid
 from ngffkit.image import Channel, Image, LabelInfo, Level, Window
 from ngffkit.spec import encode
-from ngffkit.spec.encode import zarr_format
+from ngffkit.spec.encode import encode_labels, zarr_format
 
 #: The factors between one mag and the next; a voxel of mag 4-4-1 is a cube.
 _FACTORS = {"y": 2, "x": 2}
@@ -146,24 +146,19 @@ def _write(root: Path, image: Image, version: str) -> None:
     _write_levels(root, image, data, mean, version)
     _write_levels(root / "labels" / "nuclei", nuclei, labels, mode, version)
     _write_group(root / "labels" / "nuclei", _document(nuclei, version), version)
-    names: dict[str, Any] = {"labels": [nuclei.name]}
     document = _document(image, version)
-    if "ome" in document:
-        names = {"ome": {"version": version, **names}}
-    _write_group(root / "labels", names, version)
+    _write_group(root / "labels", encode_labels([nuclei.name], version), version)
     _write_group(root, document | {_MARK[0]: f"{_MARK[1]} in {version}"}, version)
 
 
 def _document(image: Image, version: str) -> dict[str, Any]:
     """Return the attributes of an image, and in them how its pyramid was made."""
-    document = encode(image, version)
     how = {
         "description": f"{image.method} of 2 x 2 pixels in y and x",
         "method": f"ngffkit.cells.{image.method}",
         "version": __version__,
     }
-    document.get("ome", document)["multiscales"][0]["metadata"] = how
-    return document
+    return encode(image, version, how)
 
 
 def _write_group(path: Path, attributes: Mapping[str, Any], version: str) -> None:

@@ -60,6 +60,9 @@ class ArrayReader:
         Read and decode; shared by the readers of a store.
     denied : set of tuple of int
         Grid coordinates of the objects that counted as absent because they were denied.
+    workers : int
+        Threads of one read; 0: as many as the store and this machine are worth. 1 where many
+        threads read already.
     """
 
     store: Store
@@ -69,6 +72,7 @@ class ArrayReader:
     denied_is_absent: bool = False
     threads: Threads = field(default_factory=Threads, repr=False)
     denied: set[tuple[int, ...]] = field(default_factory=set, repr=False)
+    workers: int = 0
     _indexes: dict[tuple[int, ...], ShardIndex] = field(default_factory=dict, repr=False)
     _separator_checked: bool = field(default=False, repr=False)
 
@@ -148,7 +152,7 @@ class ArrayReader:
         self._separator_checked = True
 
     def _workers(self) -> int:
-        return max(self.store.concurrency, _CPUS)
+        return self.workers or max(self.store.concurrency, _CPUS)
 
     # --- shards -----------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ class _Dialect:
     levels: Callable[[Image], dict[str, Any]]
 
 
-def encode(image: Image, version: str) -> dict[str, Any]:
+def encode(image: Image, version: str, metadata: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the attributes of a group that describe `image`.
 
     Parameters
@@ -35,6 +35,9 @@ def encode(image: Image, version: str) -> dict[str, Any]:
         With its levels.
     version : str
         One of `WRITABLE`.
+    metadata : Mapping, optional
+        How the pyramid was made, in the words of its writer: name and version of the program,
+        arguments.
 
     Returns
     -------
@@ -55,12 +58,12 @@ def encode(image: Image, version: str) -> dict[str, Any]:
     """
     dialect = _DIALECTS.get(version)
     if dialect is None:
-        raise NgffError(
-            f"OME-Zarr {version!r} can't be written; choose one of {', '.join(WRITABLE)}"
-        )
+        raise NgffError(_unwritable(version))
     multiscale: dict[str, Any] = {"name": image.name, **dialect.levels(image)}
     if image.method:
         multiscale["type"] = image.method
+    if metadata:
+        multiscale["metadata"] = dict(metadata)
     body: dict[str, Any] = {"multiscales": [multiscale]}
     if image.channels:
         body["omero"] = {"channels": [_channel(channel) for channel in image.channels]}
@@ -75,9 +78,36 @@ def encode(image: Image, version: str) -> dict[str, Any]:
     return body
 
 
+def encode_labels(names: Sequence[str], version: str) -> dict[str, Any]:
+    """Return the attributes of the group ``labels``, which lists the label images.
+
+    Examples
+    --------
+    >>> encode_labels(["nuclei"], DEFAULT)["ome"]["labels"]
+    ['nuclei']
+    """
+    body: dict[str, Any] = {"labels": list(names)}
+    if _DIALECTS[version].namespaced:
+        return {"ome": {"version": version, **body}}
+    return body
+
+
 def zarr_format(version: str) -> int:
-    """Return the Zarr format that a version of OME-Zarr is stored in."""
-    return _DIALECTS[version].zarr_format
+    """Return the Zarr format that a version of OME-Zarr is stored in.
+
+    Raises
+    ------
+    NgffError
+        When the version can't be written.
+    """
+    dialect = _DIALECTS.get(version)
+    if dialect is None:
+        raise NgffError(_unwritable(version))
+    return dialect.zarr_format
+
+
+def _unwritable(version: str) -> str:
+    return f"OME-Zarr {version!r} can't be written; choose one of {', '.join(WRITABLE)}"
 
 
 def _axis(axis: Axis) -> dict[str, Any]:
@@ -190,6 +220,9 @@ _DIALECTS: Mapping[str, _Dialect] = {
     "0.6": _Dialect(namespaced=True, zarr_format=3, levels=_with_systems),
     "0.6rc0": _Dialect(namespaced=True, zarr_format=3, levels=_with_systems),
 }
+
+#: The version that is written where nobody says otherwise.
+DEFAULT = "0.5"
 
 #: Versions that can be written.
 WRITABLE = tuple(_DIALECTS)
