@@ -1,0 +1,1 @@
+"""Anything convertible, as one small contract: a grid, a type, and `read(box)`."""
