@@ -17,8 +17,9 @@ PACKAGE: Final = Path(__file__).parents[1] / "ngffkit"
 #: A module imports from rows above its own, not from its own row or below. A folder is one module.
 ROWS: Final[tuple[tuple[str, ...], ...]] = (
     # values and arithmetic
-    ("cards", "cells", "errors", "grid", "layout", "mag", "shown"),
+    ("cards", "cells", "errors", "grid", "layout", "mag", "registration", "shown"),
     ("image", "index"),
+    ("pyramids", "reduce"),  # mags, and pixels made of pixels
     ("spec", "stores"),  # dialects; keys and bytes
     ("chunks", "samples"),  # bytes to pixels
     ("discover",),  # documents to nodes
@@ -27,8 +28,11 @@ ROWS: Final[tuple[tuple[str, ...], ...]] = (
     ("resolve", "tree"),  # nodes to xarray and back
     ("regions",),
     ("api",),
-    ("plots", "validation"),
-    ("description",),
+    ("plots", "sources", "validation"),  # sources: anything convertible
+    ("description", "execute"),  # execute: tasks, and who carries them out
+    ("planning",),  # what will be done
+    ("verifying", "writing"),
+    ("editing",),
     ("accessor", "backend", "cli"),  # doors
     ("demo",),
 )
@@ -37,11 +41,14 @@ ROWS: Final[tuple[tuple[str, ...], ...]] = (
 LAZY: Final[dict[tuple[str, str], str]] = {
     ("api", "backend"): "`open` goes through xarray, whose engine is a door to `api`",
     ("regions", "api"): "a well of a plate is opened as a tree of its own",
+    ("registration", "accessor"): "`.ngff` is made when it is first used",
     ("resolve", "api"): "an address that outlived its process is opened again",
 }
 
 #: Modules of values: they neither open nor fetch.
-VALUES: Final = ("cells", "errors", "grid", "image", "layout", "mag", "shown", "spec")
+VALUES: Final = (
+    *("cells", "errors", "grid", "image", "layout", "mag", "pyramids", "reduce", "shown", "spec"),
+)
 DOING: Final = frozenset(
     "aiohttp asyncio fsspec http io obstore os pathlib requests shutil socket subprocess tempfile "
     "threading urllib zarr zipfile".split()
