@@ -1,0 +1,74 @@
+"""What only looks: ``ngffkit info X``, ``ngffkit validate X``, ``ngffkit verify X``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ngffkit.cli.console import say
+
+
+def info(place: str, given: Mapping[str, Any]) -> int:
+    """Say what is at a place.
+
+    Parameters
+    ----------
+    place : str
+        A path or URL.
+    given : Mapping
+        Options as they were typed.
+
+    Returns
+    -------
+    int
+        0
+    """
+    from ngffkit.description import describe
+
+    described = describe(place, storage_options=given.get("storage_options", {}))
+    say(json.dumps(described.to_json(), indent=2) if given.get("json") else str(described))
+    return 0
+
+
+def validate(place: str, given: Mapping[str, Any]) -> int:
+    """List every problem of an image; return 1 when there are any that count.
+
+    Parameters
+    ----------
+    place, given
+        As for `info`.
+    """
+    from ngffkit.validation import validate as check
+
+    report = check(place, storage_options=given.get("storage_options", {}))
+    if given.get("json"):
+        problems = [problem.to_json() for problem in report]
+        say(json.dumps({"valid": report.valid, "problems": problems}, indent=2))
+    else:
+        say(f"{place}: {report}")
+    return 0 if report.valid else 1
+
+
+def verify(place: str, given: Mapping[str, Any]) -> int:
+    """Read what a conversion wrote again and compare it with its journal; 1 when it differs.
+
+    Parameters
+    ----------
+    place, given
+        As for `info`.
+    """
+    from ngffkit.verifying import verify as check
+
+    found = check(place, given.get("storage_options", {}))
+    if given.get("json"):
+        facts = {
+            "ok": found.ok,
+            "files": found.files,
+            "nbytes": found.nbytes,
+            "problems": [problem.to_json() for problem in found.problems],
+        }
+        say(json.dumps(facts, indent=2))
+    else:
+        say(f"{place}: {found}")
+    return 0 if found.ok else 1

@@ -1,0 +1,74 @@
+"""``main``: parse, run, and say what went wrong in lines and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+
+from ngffkit.cli.console import tell, tell_error, tell_problems
+from ngffkit.cli.parsing import Typed, parse, places_of
+from ngffkit.errors import NgffError
+
+#: Exit codes; 0 is all is well.
+INVALID, REFUSED, SKIPPED, STOPPED = 1, 2, 3, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments; those of the process when left out.
+
+    Returns
+    -------
+    int
+        0 when all is well; 1 when something is not valid; 2 when it can't be done; 3 when it was
+        done, but parts of the source could not be read; 130 when it was stopped by Ctrl-C.
+    """
+    typed = parse(sys.argv[1:] if argv is None else list(argv))
+    if typed.wrong:
+        tell_problems(typed.wrong, typed.spelled)
+        return REFUSED
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            status = _commands()[typed.command](typed)
+        except NgffError as err:
+            tell_error(err, typed.spelled)
+            status = REFUSED
+        except KeyboardInterrupt:
+            tell(_stopped(typed))
+            status = STOPPED
+        except BrokenPipeError:
+            # what is still buffered has nobody to read it
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+    for message in dict.fromkeys(str(warning.message) for warning in caught):
+        tell(message)
+    return status
+
+
+def _stopped(typed: Typed) -> str:
+    if "DST" not in places_of(typed.command) and typed.command != "downsample":
+        return "stopped"
+    # which would remove what is done
+    over = typed.spelled["overwrite"] if typed.given.get("overwrite") else ""
+    without = f" without {over}" if over else ""
+    return f"stopped; what is done stays; run the same command again{without} to go on"
+
+
+def _commands() -> Mapping[str, Callable[[Typed], int]]:
+    from ngffkit.cli import looking, making
+
+    return {
+        "info": lambda typed: looking.info(typed.places[0], typed.given),
+        "validate": lambda typed: looking.validate(typed.places[0], typed.given),
+        "verify": lambda typed: looking.verify(typed.places[0], typed.given),
+        "convert": making.convert,
+        "copy": making.convert,
+        "downsample": making.downsample,
+    }
