@@ -20,6 +20,7 @@ from ngffkit.opened import Opened
 
 if TYPE_CHECKING:
     from ngffkit.description import Description
+    from ngffkit.planning.plan import Result
     from ngffkit.validation import Report
 
 
@@ -181,6 +182,38 @@ class NgffAccessor:
         from ngffkit.plots.figures import montage
 
         return montage(self._obj, *args, **kwargs)
+
+    # --- writing it, and editing the image it is of ---------------------------------------------
+
+    def write(self, target: Any, **options: Any) -> Result:
+        """Write these pixels as OME-Zarr, a tree with its labels; see `ngffkit.write`."""
+        from ngffkit.writing import write
+
+        return write(self._obj, target, **options)
+
+    def add_labels(self, name: str, data: Any, **options: Any) -> Result:
+        """Add a label image; see `ngffkit.editing.doors.add_labels`."""
+        from ngffkit.editing.doors import add_labels
+
+        return add_labels(self._opened, data, name, **options)
+
+    def append(self, data: Any, axis: str, **options: Any) -> Result:
+        """Add channels or time points at the end; see `ngffkit.editing.doors.append`."""
+        from ngffkit.editing.doors import append
+
+        return append(self._opened, data, axis, **options)
+
+    def write_region(self, data: Any, **options: Any) -> Result:
+        """Replace the pixels of a box, at all mags; see `ngffkit.editing.doors.write_region`."""
+        from ngffkit.editing.doors import write_region
+
+        return write_region(self._opened, data, **options)
+
+    def downsample(self, **options: Any) -> Result:
+        """Add the mags that the image lacks; see `ngffkit.editing.doors.downsample`."""
+        from ngffkit.editing.doors import downsample
+
+        return downsample(self._opened, **options)
 
     # --- where answers come from ----------------------------------------------------------------
 

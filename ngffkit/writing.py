@@ -9,6 +9,7 @@ from ngffkit.execute.running import Watch
 from ngffkit.planning.options import Options, keywords
 from ngffkit.planning.plan import Plan, Result
 from ngffkit.planning.planner import make_plan
+from ngffkit.progress import watching
 
 
 def plan(source: Any, target: Any, **options: Any) -> Plan:
@@ -52,15 +53,16 @@ def plan(source: Any, target: Any, **options: Any) -> Plan:
     return make_plan(source, target, Options.of(options))
 
 
-def convert(source: Any, target: Any, *, progress: Watch | None = None, **options: Any) -> Result:
+def convert(source: Any, target: Any, *, progress: Watch | bool = False, **options: Any) -> Result:
     """Convert anything to OME-Zarr; short for ``plan(...).run()``.
 
     Parameters
     ----------
     source, target, **options
         As for `plan`.
-    progress : callable, optional
-        Told how far the work is.
+    progress : bool or callable
+        True shows a bar, in notebooks and terminals; a callable is told how far the work is, as
+        `ngffkit.execute.running.Progress`, and stops it by raising.
 
     Returns
     -------
@@ -82,10 +84,12 @@ def convert(source: Any, target: Any, *, progress: Watch | None = None, **option
     >>> nk.open_dataset(result.url)["image"].shape
     (8, 64, 64)
     """
-    return plan(source, target, **options).run(progress)
+    planned = plan(source, target, **options)
+    with watching(progress) as watch:
+        return planned.run(watch)
 
 
-def write(data: Any, target: Any, *, progress: Watch | None = None, **options: Any) -> Result:
+def write(data: Any, target: Any, *, progress: Watch | bool = False, **options: Any) -> Result:
     """Write an array as OME-Zarr: NumPy, dask, or xarray with its coordinates.
 
     Parameters
@@ -108,13 +112,14 @@ def write(data: Any, target: Any, *, progress: Watch | None = None, **options: A
     return convert(data, target, progress=progress, **options)
 
 
-def copy(source: Any, target: Any, *, progress: Watch | None = None, **options: Any) -> Result:
+def copy(source: Any, target: Any, *, progress: Watch | bool = False, **options: Any) -> Result:
     """Copy any Zarr to OME-Zarr: to another version, layout, set of mags, or a part of it.
 
     Parameters
     ----------
     source, target, progress, **options
-        As for `convert`: ``version``, ``chunks``, ``shards``, ``mags``, ``crop={"z": slice(0, 64)}``.
+        As for `convert`: ``version``, ``chunks``, ``shards``, ``mags``,
+        ``crop={"z": slice(0, 64)}``.
 
     Returns
     -------

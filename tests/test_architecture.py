@@ -31,7 +31,8 @@ ROWS: Final[tuple[tuple[str, ...], ...]] = (
     ("plots", "sources", "validation"),  # sources: anything convertible
     ("description", "execute"),  # execute: tasks, and who carries them out
     ("planning",),  # what will be done
-    ("verifying", "writing"),
+    ("progress", "verifying"),
+    ("writing",),
     ("editing",),
     ("accessor", "backend", "cli"),  # doors
     ("demo",),

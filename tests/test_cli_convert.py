@@ -24,12 +24,12 @@ from ngffkit.cli.console import in_flags, in_words
 from ngffkit.cli.flags import FLAGS
 from ngffkit.cli.making import summary
 from ngffkit.cli.parsing import COMMANDS, parse
-from ngffkit.cli.progress import describe, live
 from ngffkit.cli.webknossos import Asked, translated
 from ngffkit.errors import Problem
 from ngffkit.execute.running import Progress
 from ngffkit.planning.options import Options
 from ngffkit.planning.plan import Result
+from ngffkit.progress import describe, live
 from ngffkit.spec.encode import DEFAULT, WRITABLE, zarr_format
 
 RUN = [sys.executable, "-m", "ngffkit.cli"]
@@ -384,8 +384,6 @@ def test_wrong_values_never_give_a_traceback(
     flag: Any, stack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     command = "convert" if "convert" in flag.commands else flag.commands[0]
-    if command == "downsample" and not hasattr(ngffkit.writing, "downsample"):
-        pytest.skip("ngffkit.writing.downsample is not there yet")
     target = tmp_path / "out.zarr"
     dry = ["--dry-run"] if command == "convert" else []
     places = [str(stack), str(target)] if command == "convert" else [str(target)]
@@ -589,8 +587,6 @@ def test_verify_finds_what_changed(stack: Path, tmp_path: Path, capsys: pytest.C
 
 
 def test_downsample_adds_mags(stack: Path, tmp_path: Path):
-    if not hasattr(ngffkit.writing, "downsample"):
-        pytest.skip("ngffkit.writing.downsample is not there yet")
     target = tmp_path / "a.zarr"
     line = ["convert", "-q", "--voxel-size", "4,4,8", "--mags", "1", str(stack), str(target)]
     assert main(line) == 0

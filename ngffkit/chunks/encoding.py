@@ -11,7 +11,7 @@ import math
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import google_crc32c
 import numcodecs.zstd
@@ -27,6 +27,17 @@ COMPLETE = "ngffkit_complete"
 
 #: The entry of a shard's index for a chunk that holds nothing but the fill value.
 _ABSENT = 2**64 - 1
+
+
+class Encoder(Protocol):
+    """Makes bytes of chunks."""
+
+    @property
+    def codecs(self) -> tuple[str, ...]:
+        """Names of the codecs, as `Layout.codecs` has them."""
+
+    def encode(self, pixels: npt.NDArray[Any]) -> bytes:
+        """Encode the pixels of a whole chunk, C-contiguous and little-endian."""
 
 
 @dataclass(frozen=True, slots=True)

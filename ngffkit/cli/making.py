@@ -11,11 +11,11 @@ from typing import Any
 
 from ngffkit.cli.console import in_words, say, tell, tell_problems
 from ngffkit.cli.parsing import Typed
-from ngffkit.cli.progress import live, warm_up
 from ngffkit.cli.webknossos import translated
 from ngffkit.errors import NgffError, PlanError
 from ngffkit.execute.running import Progress, Watch
 from ngffkit.planning.plan import Plan, Result, about
+from ngffkit.progress import live, warm_up
 
 #: What says how the command line behaves, not what is written.
 _OWN = ("dry_run", "json", "quiet")
@@ -55,14 +55,14 @@ def convert(typed: Typed) -> int:
 
 
 def downsample(typed: Typed) -> int:
-    """Add missing mags to an image; see `ngffkit.writing.downsample`.
+    """Add missing mags to an image; see `ngffkit.editing.doors.downsample`.
 
     Parameters
     ----------
     typed, returns
         As for `convert`.
     """
-    from ngffkit.writing import downsample as add  # type: ignore[attr-defined,unused-ignore]
+    from ngffkit.editing.doors import downsample as add
 
     with _options(typed) as options:
         if "storage_options" in options:  # what is read and written is the same place

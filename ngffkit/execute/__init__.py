@@ -1,0 +1,1 @@
+"""Tasks and slabs, the only mover of pixels, and who carries tasks out."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ngffkit import __version__
-from ngffkit.chunks.encoding import COMPLETE, documents
+from ngffkit.chunks.encoding import COMPLETE, Compression, documents
 from ngffkit.execute.job import ImageJob
 from ngffkit.image import Channel, Image
 from ngffkit.spec.encode import encode, encode_labels, zarr_format
@@ -29,6 +29,8 @@ def array_documents(item: ImageJob) -> Documents:
     """Return the documents of the arrays of an image that are written."""
     out: Documents = {}
     for level in item.job.levels:
+        # an image that was there keeps the documents it has
+        assert isinstance(level.compression, Compression)
         spec = replace(level.spec, attrs={**level.spec.attrs, COMPLETE: True})
         for name, document in documents(spec, level.compression).items():
             out[f"{level.path}/{name}"] = document

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ngffkit.chunks.arrays import ArraySpec
-from ngffkit.chunks.encoding import Compression
+from ngffkit.chunks.encoding import Encoder
 from ngffkit.execute.cutting import Cut, size_of
 from ngffkit.image import Image
 from ngffkit.sources.contract import Box, Source
@@ -26,7 +26,7 @@ class LevelJob:
         Path of the array below the target.
     spec : ArraySpec
         How it lies there.
-    compression : Compression
+    compression : Encoder
         How its chunks are compressed.
     cut : Cut
         Tasks and slabs.
@@ -42,7 +42,7 @@ class LevelJob:
 
     path: str
     spec: ArraySpec
-    compression: Compression
+    compression: Encoder
     cut: Cut
     box: Box
     parent: int | None = None

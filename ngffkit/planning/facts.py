@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ngffkit import mag as _mag
+from ngffkit.chunks.encoding import Compression
 from ngffkit.errors import Problem
 from ngffkit.execute.job import ImageJob, LevelJob
 
@@ -76,10 +77,10 @@ def _image_facts(item: ImageJob) -> dict[str, Any]:
 
 def codec_of(level: LevelJob) -> str:
     """Return how an array is compressed, as it is asked for: ``zstd:1``."""
-    compression = level.compression
-    if compression.name == "none":
-        return "none"
-    return f"{compression.name}:{compression.level}"
+    found = level.compression
+    if isinstance(found, Compression) and found.name != "none":
+        return f"{found.name}:{found.level}"
+    return ", ".join(found.codecs) or "none"
 
 
 def by_weight(problems: Sequence[Problem]) -> tuple[Problem, ...]:

@@ -227,7 +227,7 @@ def _open_xarray(obj: Any, options: ReadOptions) -> Source:
     _check_size(da.shape)
     kind: Kind = "label" if resolve.is_label(da) and dtype.kind in "biu" else "intensity"
     grid, channels = resolve.grid_of(da), resolve.channels_of(da)
-    names = _names_of(da, options)
+    names = names_of(da, options)
     axes = tuple(
         make_grid({name: 1}).axes[0]
         if axis.name != name
@@ -262,7 +262,8 @@ class _Lazy:
         return np.asarray(self.variable[box].values)
 
 
-def _names_of(da: Any, options: ReadOptions) -> tuple[str, ...]:
+def names_of(da: Any, options: ReadOptions) -> tuple[str, ...]:
+    """Return what the dimensions of a DataArray are called here, y and x among them."""
     if options.axes is not None:
         return axes_of(da.shape, options)[0]
     names = tuple(

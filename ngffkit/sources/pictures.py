@@ -123,9 +123,10 @@ def decode_bmp(data: bytes, *, ids: bool) -> npt.NDArray[Any]:
     places = found.astype(np.uint8)
     if ids:
         return places
-    if _bmp_is_binary(data):
-        return _bmp_palette(data)[places, 0] != 0
     palette = _bmp_palette(data)
+    if _bmp_is_binary(data):
+        white: npt.NDArray[np.bool_] = palette[places, 0] != 0
+        return white
     if int(places.max(initial=0)) >= len(palette):
         raise ValueError(f"it has a pixel of colour {places.max()}, and {len(palette)} colours")
     colours = palette[places]

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from ngffkit.execute.running import Progress, Watch
+from ngffkit.planning.card import lasting
+from ngffkit.planning.plan import about
 
 #: Updates per second of a bar: what an eye follows. Ticks come thousands of times a second.
 _PER_SECOND = 10
@@ -55,6 +57,18 @@ def live(
         yield _throttled(_line, _LINES if every is None else every, first=False)
 
 
+@contextmanager
+def watching(
+    progress: Watch | bool | None,  # noqa: FBT001 - the value of a keyword, passed on
+) -> Iterator[Watch]:
+    """Yield what is told of progress: a bar for True, nothing for False or None, or a function."""
+    if callable(progress):
+        yield progress
+        return
+    with live(quiet=not progress) as watch:
+        yield watch
+
+
 def warm_up(*, quiet: bool = False) -> None:
     """Import what a bar needs, so that a plan which is made after it counts that memory."""
     if not quiet:
@@ -70,9 +84,6 @@ def describe(progress: Progress) -> str:
     >>> describe(Progress(1_300_000, 2_600_000, 2, 5, "1", 1, 2.0, 260_000))
     '1.3 of 2.6 MB, 520 kB/s, 2 s left, array 1, resumed at 10%, 1 skipped'
     """
-    from ngffkit.planning.card import lasting
-    from ngffkit.planning.plan import about
-
     done, total = about(progress.done), about(progress.total)
     # one unit is enough where both have the same
     if done.split()[-1] == total.split()[-1]:

@@ -1,0 +1,1 @@
+"""Edits of an image that is there: labels, channels, time points, mags, regions."""

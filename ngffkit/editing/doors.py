@@ -1,0 +1,238 @@
+"""Edits as functions: add labels, channels, time points, mags; write a region."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ngffkit.editing.carrying import carry_out
+from ngffkit.editing.coarser import plan_mags
+from ngffkit.editing.growing import plan_growth
+from ngffkit.editing.labels import plan_labels
+from ngffkit.editing.place import locate, refuse
+from ngffkit.editing.region import plan_region
+from ngffkit.execute.running import Watch
+from ngffkit.planning.options import Options
+from ngffkit.planning.plan import Result
+from ngffkit.progress import watching
+
+_READ = "image axes channels name mag crop storage_options shape dtype offset pattern gaps".split()
+_RUN = "memory executor workers resume target_options on_error".split()
+_LEVELS = "chunks shards compression mags sampling coarsest until method".split()
+
+#: What each door takes of all options.
+_TAKEN: Mapping[str, tuple[str, ...]] = {
+    "add_labels": (*_READ, *_RUN, *_LEVELS, "overwrite", "voxel_size", "unit", "origin", "version"),
+    "append": (*_READ, *_RUN, "method"),
+    "downsample": ("image", "storage_options", *_RUN, *_LEVELS),
+    "write_region": (*_READ, *_RUN, "method"),
+}
+
+
+def _options(door: str, given: Mapping[str, Any]) -> Options:
+    found = Options.of(given)
+    odd = [name for name in given if name not in _TAKEN[door]]
+    if odd:
+        refuse(odd[0], f"is no option of {door}", f"it takes {', '.join(_TAKEN[door])}")
+    return found
+
+
+def add_labels(
+    image: Any, data: Any, name: str, /, *, progress: Watch | bool = False, **options: Any
+) -> Result:
+    """Add a label image to an image, with its pyramid.
+
+    Parameters
+    ----------
+    image : path, URL, or anything opened by ngffkit
+        What is labelled.
+    data : DataArray, NumPy or dask array, or anything that can be converted
+        Ids, whole numbers. A DataArray brings its coordinates; an array without any must have
+        the image's shape, with or without its channels, and lies on its pixels.
+    name : str
+        What the labels are called: they go to ``labels/<name>``.
+    progress : bool or callable
+        True shows a bar; a callable is told how far it is.
+    **options
+        As for `ngffkit.convert`; the mags are those of the image unless told otherwise. With
+        ``overwrite=True`` labels of this name are replaced: the old ones go first.
+
+    Returns
+    -------
+    Result
+        What was written.
+
+    Raises
+    ------
+    PlanError
+        When it can't be done; nothing was begun.
+    SourceError, WriteError, BusyError
+        When something failed on the way; the same call resumes.
+
+    Examples
+    --------
+    >>> import numpy as np, ngffkit as nk, tempfile
+    >>> from ngffkit.writing import convert
+    >>> path = f"{tempfile.mkdtemp()}/a.zarr"
+    >>> _ = convert(np.ones((8, 64, 64), "u1"), path, voxel_size=(1, 1, 1))
+    >>> _ = add_labels(path, np.full((8, 64, 64), 7, "u4"), "nuclei")
+    >>> int(nk.open_dataset(path, image="labels/nuclei")["labels"].max())
+    7
+    """
+    chosen = _options("add_labels", options)
+    edit = plan_labels(locate(image, chosen), data, name, chosen)
+    with watching(progress) as watch:
+        return carry_out(edit, chosen.run, watch)
+
+
+def append(
+    image: Any, data: Any, axis: str, /, *, progress: Watch | bool = False, **options: Any
+) -> Result:
+    """Add channels or time points at the end of an image, at all its mags.
+
+    Parameters
+    ----------
+    image : path, URL, or anything opened by ngffkit
+        What grows.
+    data : DataArray, NumPy or dask array, or anything that can be converted
+        As large as the image along all other axes; without `axis` it is one channel or time
+        point. Coordinates, if it has any, must be those of the image.
+    axis : str
+        ``"c"`` or ``"t"``: the image must have it.
+    progress : bool or callable
+        True shows a bar; a callable is told how far it is.
+    **options
+        ``channels=["GFP"]`` names new channels; ``method`` says how mags are made where the image
+        does not; and what says how the work is done.
+
+    Returns
+    -------
+    Result
+        What was written.
+
+    Raises
+    ------
+    PlanError
+        When it can't be done; nothing was begun.
+    SourceError, WriteError, BusyError
+        When something failed on the way; the same call resumes.
+
+    Notes
+    -----
+    New pixels are invisible until documents are replaced: those of the arrays from the coarsest to
+    the finest, then the image's. Who opens the image in between may see more channels or time
+    points at coarse mags than at fine ones, never pixels that are not there.
+    """
+    chosen = _options("append", options)
+    with watching(progress) as watch:
+        return carry_out(plan_growth(locate(image, chosen), data, axis, chosen), chosen.run, watch)
+
+
+def downsample(image: Any, /, *, progress: Watch | bool = False, **options: Any) -> Result:
+    """Add the mags that an image lacks.
+
+    Parameters
+    ----------
+    image : path, URL, or anything opened by ngffkit
+        What gets them.
+    progress : bool or callable
+        True shows a bar; a callable is told how far it is.
+    **options
+        ``mags``, ``sampling``, ``coarsest``, ``until`` and ``method`` say which there shall be, as
+        for `ngffkit.convert`; ``chunks``, ``shards`` and ``compression`` how they are stored, as
+        the finest one is when left out; and what says how the work is done.
+
+    Returns
+    -------
+    Result
+        What was written: nothing when no mag is missing.
+
+    Raises
+    ------
+    PlanError
+        When it can't be done; nothing was begun.
+    ChunkError, WriteError, BusyError
+        When something failed on the way; the same call resumes.
+
+    Notes
+    -----
+    Mags that are there stay as they are. Each new one is made from the coarsest other one that
+    divides it exactly, which may be a new one.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile
+    >>> from ngffkit.writing import convert
+    >>> path = f"{tempfile.mkdtemp()}/a.zarr"
+    >>> _ = convert(np.ones((8, 64, 64), "u1"), path, voxel_size=(1, 1, 1), mags=[1])
+    >>> downsample(path, mags=[1, 2]).files, downsample(path, mags=[1, 2]).files
+    (3, 0)
+    """
+    chosen = _options("downsample", options)
+    place = locate(image, chosen)
+    told = any(name in options for name in ("chunks", "shards", "compression"))
+    edit = plan_mags(place, chosen, told=told)
+    if edit is None:
+        return Result(place.url, 0, 0)
+    with watching(progress) as watch:
+        return carry_out(edit, chosen.run, watch)
+
+
+def write_region(
+    image: Any,
+    data: Any,
+    /,
+    *,
+    at: Mapping[str, int] | None = None,
+    progress: Watch | bool = False,
+    **options: Any,
+) -> Result:
+    """Replace the pixels of a box, and bring all coarser mags up to date where they look at it.
+
+    Parameters
+    ----------
+    image : path, URL, or anything opened by ngffkit
+        What is changed: an image, or labels (``"a.zarr/labels/nuclei"``).
+    data : DataArray, NumPy or dask array, or anything that can be converted
+        Pixels of mag 1. A DataArray says by its coordinates where they go: they must be pixel
+        centres, to a millionth of a pixel. An array without names has the image's last axes.
+    at : Mapping of str to int, optional
+        The pixel of the image that the first one of the data replaces, by axis:
+        ``{"z": 10, "y": 0, "x": 64}``; for axes that have no coordinates and are cut.
+    progress : bool or callable
+        True shows a bar; a callable is told how far it is.
+    **options
+        ``image`` names one of several, e.g. labels; ``method`` says how mags are made where the
+        image does not; and what says how the work is done.
+
+    Returns
+    -------
+    Result
+        What was written.
+
+    Raises
+    ------
+    PlanError
+        When it can't be done, naming the coordinate or axis; nothing was begun.
+    SourceError, ChunkError, WriteError, BusyError
+        When something failed on the way; the same call resumes.
+
+    Notes
+    -----
+    Objects are replaced one by one, each at once and as a whole. Who reads meanwhile may see some
+    old and some new ones, and coarse mags that don't show the region yet.
+
+    Examples
+    --------
+    >>> import numpy as np, ngffkit as nk, tempfile
+    >>> from ngffkit.writing import convert
+    >>> path = f"{tempfile.mkdtemp()}/a.zarr"
+    >>> _ = convert(np.zeros((8, 64, 64), "u1"), path, voxel_size=(1, 1, 1))
+    >>> _ = write_region(path, np.full((2, 4, 4), 9, "u1"), at={"z": 2, "y": 8, "x": 8})
+    >>> nk.open_dataset(path, mag="2")["image"].values.sum()
+    np.uint64(36)
+    """
+    chosen = _options("write_region", options)
+    place = locate(image, chosen)
+    with watching(progress) as watch:
+        return carry_out(plan_region(place, data, at or {}, chosen), chosen.run, watch)
