@@ -1,4 +1,4 @@
-"""The main job end to end, on a sample: write, open, serve, select, compute, validate, plot.
+"""The main job end to end, on a sample: open, serve, select, compute, validate, plot, convert.
 
 ``python -m ngffkit.demo [FOLDER]``. Everything is shown as the line of Python that does it.
 """
@@ -46,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _compute(path)
     _validate(path)
     picture = _plot(dt, folder)
+    _convert(dt, folder)
     _next(path, picture)
     return 0
 
@@ -187,17 +188,43 @@ def _plot(dt: xr.DataTree, folder: Path) -> Path:
     return picture
 
 
+def _convert(dt: xr.DataTree, folder: Path) -> None:
+    from PIL import Image
+
+    slices, target = folder / "slices", folder / "slices.zarr"
+    slices.mkdir(exist_ok=True)
+    planes = np.asarray(dt["1"].to_dataset()["image"].sel(c="membranes"))
+    for z, plane in enumerate(planes):
+        Image.fromarray(plane).save(slices / f"z{z:03d}.png")
+    how = {"voxel_size": (0.25, 0.25, 1.0), "unit": "um"}
+    said = 'voxel_size=(0.25, 0.25, 1.0), unit="um"'
+    _say(
+        "8. Convert a folder of slices: the plan first, then the pixels, then a check",
+        f'plan = nk.plan("{slices}", "{target}", {said})',
+        "plan.run()",
+        f'nk.verify("{target}")',
+    )
+    plan = nk.plan(slices, target, overwrite=True, **how)
+    _show(plan)
+    result = plan.run()
+    _show(f"{result.files} files, {result.nbytes / 1e6:.1f} MB in {result.seconds:.2f} s")
+    _show(nk.verify(target))
+    if not np.array_equal(nk.open_dataset(target)["image"].values, planes):
+        raise SystemExit("the converted pixels differ from the slices")
+
+
 def _next(path: str, picture: Path) -> None:
     _say("What next")
     _show(
         f"look at     {picture}\n"
-        "notebook    make lab      (notebooks/01_open.ipynb)\n"
+        "notebooks   make lab      (notebooks/01_open.ipynb, 02_convert.ipynb)\n"
         f"terminal    {_program('ngffkit')} info {path}\n"
         f"            {_program('ngffkit')} validate https://host/your.ome.zarr\n"
         f"your data   {_program('python')}\n"
         "            >>> import ngffkit as nk\n"
         '            >>> nk.open("your.ome.zarr").ngff.describe()\n'
-        "read        docs/opening.md, docs/coordinates.md"
+        f"            {_program('ngffkit')} convert slices/ out.zarr --voxel-size 4,4,40\n"
+        "read        docs/opening.md, docs/converting.md, docs/coordinates.md"
     )
 
 
