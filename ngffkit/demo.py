@@ -197,7 +197,7 @@ def _convert(dt: xr.DataTree, folder: Path) -> None:
     for z, plane in enumerate(planes):
         Image.fromarray(plane).save(slices / f"z{z:03d}.png")
     how = {"voxel_size": (0.25, 0.25, 1.0), "unit": "um"}
-    said = 'voxel_size=(0.25, 0.25, 1.0), unit="um"'
+    said = 'voxel_size=(0.25, 0.25, 1.0), unit="um", overwrite=True'
     _say(
         "8. Convert a folder of slices: the plan first, then the pixels, then a check",
         f'plan = nk.plan("{slices}", "{target}", {said})',

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import colorsys
 import os
 import shutil
 import tempfile
@@ -16,7 +15,7 @@ from ngffkit import __version__
 from ngffkit.cells import SHAPE, VOXEL, Pixels, mean, mode, pixels
 from ngffkit.errors import NgffError
 from ngffkit.grid import Axis, Grid
-from ngffkit.image import Channel, Image, LabelInfo, Level, Window
+from ngffkit.image import Channel, Image, LabelInfo, Level, Window, label_color
 from ngffkit.spec import encode
 from ngffkit.spec.encode import encode_labels, zarr_format
 
@@ -117,7 +116,7 @@ def _labels(image: Image, count: int) -> Image:
     """Return what the labels of an image are: its grids without channels, and a colour for each."""
     base = image.base
     grid = Grid(base.axes[1:], base.shape[1:], base.scale[1:], base.origin[1:])
-    colors = tuple((i, _color(i)) for i in range(1, count + 1))
+    colors = tuple((i, label_color(i)) for i in range(1, count + 1))
     info = LabelInfo(colors, source="../../")
     made = replace(image, name="nuclei", levels=_levels(grid), channels=(), method="mode")
     return replace(made, kind="label", label=info)
@@ -128,12 +127,6 @@ def _levels(grid: Grid) -> tuple[Level, ...]:
         Level(f"s{i}", grid.coarsen({name: f**i for name, f in _FACTORS.items()}))
         for i in range(_MAGS)
     )
-
-
-def _color(i: int) -> tuple[int, int, int, int]:
-    """Return a colour unlike its neighbours': hues a golden section apart."""
-    red, green, blue = colorsys.hsv_to_rgb(i * 0.61803398875 % 1.0, 0.65, 1.0)
-    return round(red * 255), round(green * 255), round(blue * 255), 255
 
 
 # --- how it is written ---------------------------------------------------------------------------

@@ -15,7 +15,10 @@ import pytest
 NOTEBOOKS: Final = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 
 #: Pictures and cards that a notebook shows, at least.
-SHOWN: Final = {"01_open.ipynb": {"image/png": 6, "text/html": 6}}
+SHOWN: Final = {
+    "01_open.ipynb": {"image/png": 6, "text/html": 6},
+    "02_convert.ipynb": {"image/png": 3, "text/html": 2},
+}
 
 
 #: The kernel is that of the environment the tests run in, whatever else is installed.

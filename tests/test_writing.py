@@ -220,6 +220,7 @@ def test_labels_get_no_new_ids(tmp_path):
     dt = nk.open(result.url)
     for mag in ("1", "2", "4"):
         assert set(np.unique(dt[mag]["labels"].values)) <= {0, 3, 2**31 + 5}
+    assert [number for number, _ in dt.ngff.image.label.colors] == [3, 2**31 + 5]
     with pytest.raises(nk.PlanError, match=r"method"):
         nk.plan(ids, tmp_path / "b.zarr", kind="label", method="mean", **HOW)
 

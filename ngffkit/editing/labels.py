@@ -12,6 +12,7 @@ from ngffkit.editing.jobs import factors_of, shared_out
 from ngffkit.editing.papers import Papers
 from ngffkit.editing.place import Place, refuse
 from ngffkit.errors import MetadataError
+from ngffkit.execute.commit import with_colors
 from ngffkit.execute.documents import array_documents, group_documents, image_attributes
 from ngffkit.execute.job import ImageJob
 from ngffkit.grid import Grid
@@ -56,7 +57,7 @@ def plan_labels(place: Place, data: Any, name: str, options: Options) -> Edit:
     def patch() -> None:
         for key, document in array_documents(work).items():
             papers.put(key, document)
-        attributes = image_attributes(work.image)
+        attributes = image_attributes(with_colors(work))
         for key, document in group_documents(path, attributes, place.zarr_format).items():
             papers.put(key, document)
         _list(place, papers, name)

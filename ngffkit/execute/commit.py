@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ngffkit.chunks.reader import ArrayReader
-from ngffkit.execute.cutting import pieces, whole
+from ngffkit.execute.cutting import pieces, size_of, whole
 from ngffkit.execute.documents import (
     Documents,
     array_documents,
@@ -23,8 +23,8 @@ from ngffkit.execute.documents import (
     label_documents,
     root_documents,
 )
-from ngffkit.execute.job import ImageJob
-from ngffkit.image import Image, Window
+from ngffkit.execute.job import ImageJob, LevelJob
+from ngffkit.image import Image, Window, label_color
 from ngffkit.spec.encode import zarr_format
 from ngffkit.stores.targets import Target, Written
 
@@ -34,6 +34,9 @@ _PIXELS = 2**21
 #: Shares of the pixels that are shown black and in full colour, in percent: Fiji and napari cut
 #: off about as much.
 _LOW, _HIGH = 0.35, 99.65
+
+#: Labels that get colours, at most; viewers invent colours for more.
+_MOST_COLORS = 1024
 
 _LABELS = "labels/"
 
@@ -63,12 +66,12 @@ def commit(
         All documents.
     """
     root = next(item for item in images if not item.path)
-    image = with_windows(root)
+    image = with_colors(root) if root.image.kind == "label" else with_windows(root)
     version = image.version
     inner: Documents = {}
     labels = [item for item in images if item.path.startswith(_LABELS)]
     for item in labels:
-        attributes = image_attributes(item.image)
+        attributes = image_attributes(with_colors(item))
         inner |= array_documents(item)
         inner |= group_documents(item.path, attributes, zarr_format(version))
     if labels:
@@ -96,8 +99,6 @@ def put_durably(target: Target, key: str, data: bytes) -> Written:
 def with_windows(item: ImageJob) -> Image:
     """Return the image with a name, colour and window for every channel, from its own pixels."""
     image = item.image
-    if image.kind == "label":
-        return image
     axis = next((i for i, a in enumerate(image.base.axes) if a.is_channel), None)
     count = 1 if axis is None else image.base.shape[axis]
     channels = complete_channels(image, count)
@@ -112,23 +113,45 @@ def with_windows(item: ImageJob) -> Image:
     return replace(image, channels=found)
 
 
+def with_colors(item: ImageJob) -> Image:
+    """Return a label image with a colour for each label, if it has none and few labels.
+
+    Labels are those of a level that is quickly read; very small ones may be missing.
+    """
+    image, level = item.image, _level_of(item)
+    layout = level.spec.layout
+    if image.label is None or image.label.colors or math.prod(layout.shape) > 8 * _PIXELS:
+        return image
+    ids = np.zeros(0, layout.dtype)
+    reader = ArrayReader(item.job.target.store, level.path, level.spec)
+    for part in pieces(whole(layout.shape), layout.chunks):
+        ids = np.union1d(ids, reader.read(part))
+        if len(ids) > _MOST_COLORS:
+            return image
+    colors = tuple((int(i), label_color(int(i))) for i in ids if i)
+    return replace(image, label=replace(image.label, colors=colors))
+
+
+def _level_of(item: ImageJob) -> LevelJob:
+    """Return a level that stands for the image and is neither huge nor tiny."""
+    sizes = [math.prod(level.spec.layout.shape) for level in item.job.levels]
+    i = next((i for i, size in enumerate(sizes) if size <= 8 * _PIXELS), len(sizes) - 1)
+    return item.job.levels[i]
+
+
 def _window(item: ImageJob, channel: tuple[int, int] | None) -> Window:
     """Choose the window of a channel from pixels of a level that is neither huge nor tiny."""
-    levels = item.job.levels
-    sizes = [math.prod(level.spec.layout.shape) for level in levels]
-    level = levels[
-        next((i for i in range(len(levels)) if sizes[i] <= 8 * _PIXELS), len(levels) - 1)
-    ]
+    level = _level_of(item)
     layout = level.spec.layout
     reader = ArrayReader(item.job.target.store, level.path, level.spec)
     box = whole(layout.shape)
     if channel is not None:
         axis, i = channel
         box = (*box[:axis], slice(i, i + 1), *box[axis + 1 :])
-    parts = list(pieces(box, layout.chunks))
+    count = math.prod(-(-n // c) for n, c in zip(size_of(box), layout.chunks, strict=True))
     most = max(1, _PIXELS // max(1, math.prod(layout.chunks)))
     # evenly spread, always the same
-    chosen = itertools.islice(parts, 0, None, max(1, len(parts) // most))
+    chosen = itertools.islice(pieces(box, layout.chunks), 0, None, max(1, count // most))
     pixels = [reader.read(part).ravel() for part in chosen]
     return window_of(np.concatenate(pixels) if pixels else np.zeros(1, layout.dtype))
 

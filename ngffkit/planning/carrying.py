@@ -52,5 +52,5 @@ def carry_out(plan: Plan, progress: Watch | None = None) -> Result:
         len(written),
         sum(w.size for w in written),
         tuple(skipped),
-        time.monotonic() - began,
+        round(time.monotonic() - began, 3),
     )
