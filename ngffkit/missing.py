@@ -7,10 +7,12 @@ is an error.
 
 What this can't tell: the coarsest mag has no witness; nor has a chunk that spans less than a few
 pixels of the coarser mag, since those may show its neighbours; nor what vanished on all mags.
+Arrays that we write say that no object was left out, so there absence alone proves loss.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import warnings
@@ -23,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ngffkit.chunks.arrays import ArraySpec
+from ngffkit.chunks.encoding import COMPLETE
 from ngffkit.chunks.reader import ArrayReader
 from ngffkit.discover.documents import Metadata
 from ngffkit.errors import NgffError, NgffWarning
@@ -169,6 +172,7 @@ class AbsentPolicy:
     witnesses: tuple[Witness, ...] = ()
     _cleared: set[Coords] = field(default_factory=set, repr=False)
     _warned: bool = field(default=False, repr=False)
+    _complete: bool | None = field(default=None, repr=False)
 
     def __call__(self, reader: ArrayReader, coords: list[Coords]) -> None:
         """Look at the objects at these grid coordinates, none of which could be had.
@@ -207,8 +211,21 @@ class AbsentPolicy:
             stacklevel=3,
         )
 
+    def _is_complete(self, reader: ArrayReader) -> bool:
+        """Tell whether the writer says that it left out no object."""
+        if self._complete is None:
+            attrs = reader.spec.attrs
+            if not attrs and reader.spec.layout.zarr_format == 2:
+                # a document of its own, which nobody needed so far
+                with contextlib.suppress(NgffError):
+                    attrs = Metadata(reader.store, 2).v2_attrs([reader.path])[0]
+            self._complete = attrs.get(COMPLETE) is True
+        return self._complete
+
     def _suspects(self, reader: ArrayReader, chunks: list[Coords]) -> dict[Coords, str]:
         """Return which of these objects were lost, or may have been, with the reason."""
+        if chunks and self._is_complete(reader):
+            return dict.fromkeys(chunks, "absent, but its writer left out none, so it was lost")
         out: dict[Coords, str] = {}
         pending = chunks
         for witness in self.witnesses:

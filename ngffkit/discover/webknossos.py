@@ -37,6 +37,7 @@ class _Mag:
     factors: tuple[int, int, int]
     path: str
     order: Mapping[str, int]
+    channels: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +185,18 @@ def _parse_mag(layer: Mapping[str, Any], item: Any, loc: str) -> _Mag:
         (factors[0], factors[1], factors[2]),
         safe_path(path, f"{loc}.path"),
         _order(item.get("axisOrder"), f"{loc}.axisOrder"),
+        _channel_span(layer, item.get("channelIndex"), f"{loc}.channelIndex"),
     )
+
+
+def _channel_span(layer: Mapping[str, Any], index: Any, loc: str) -> tuple[int, int] | None:
+    """Return which channels of the array a layer has; None when it has them all."""
+    if index is None:
+        return None
+    count = layer.get("numChannels", 1)
+    if not _is_span(index, _FAR - 1) or not _is_span(0, count):
+        raise MetadataError(f"is {shown(index)}; the position of a channel was expected", loc)
+    return index, index + count
 
 
 def _order(value: Any, loc: str) -> Mapping[str, int]:
@@ -290,6 +302,7 @@ def _place(
             first = (low * factor + (factor - 1) / 2) * voxel[0][i]
         elif name == "c":
             kind = "channel"
+            low, high = entry.channels or (low, high)
         else:
             kind = "time" if name == "t" else kind
             low, high = bounds.get(name, (low, high))

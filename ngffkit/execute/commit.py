@@ -78,9 +78,9 @@ def commit(
         inner |= label_documents([item.path.removeprefix(_LABELS) for item in labels], version)
     inner |= array_documents(root)
     written = [target.put(key, encoded(document)) for key, document in inner.items()]
-    written += [target.put(key, data) for key, data in others.items()]
     # what lies below is there for good before anything points to it
     target.sync()
+    written += [put_durably(target, key, data) for key, data in others.items()]
     last = root_documents(image_attributes(image, extra), inner, version)
     return written + [put_durably(target, key, encoded(doc)) for key, doc in last.items()]
 

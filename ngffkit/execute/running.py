@@ -196,7 +196,7 @@ def _crew(executor: Any, workers: int | None) -> Iterator[_Crew]:
         count = workers or cpus()
         # a fork would copy locks of threads that don't exist in the child
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(count, mp_context=context)
+        pool = ProcessPoolExecutor(count, mp_context=context, initializer=_follow)
         try:
             yield _elsewhere(pool, count)
         finally:
@@ -211,6 +211,22 @@ def _crew(executor: Any, workers: int | None) -> Iterator[_Crew]:
             "concurrent.futures.Executor was expected"
         )
     yield _elsewhere(executor, count)
+
+
+def _follow() -> None:
+    """Let a worker end when its parent does, however that ends; else it would write on, unseen."""
+    import multiprocessing
+    import os
+    import threading
+
+    parent = multiprocessing.parent_process()
+
+    def wait_for() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait_for, name="ngffkit-parent", daemon=True).start()
 
 
 def workers_of(executor: Any) -> int:

@@ -33,6 +33,7 @@ from ngffkit.planning.options import Options, WriteOptions
 from ngffkit.planning.packed import open_place
 from ngffkit.planning.plan import Cost, Plan, about
 from ngffkit.planning.sampling import Sample, sample_source
+from ngffkit.planning.sidecar import doubts
 from ngffkit.pyramids import grids, ladder
 from ngffkit.reduce import Method, method_of
 from ngffkit.sources.contract import Source, fingerprint_of
@@ -81,6 +82,7 @@ def make_plan(source: Any, target: Any, options: Options) -> Plan:
     sample = sample_source(found, images[0].job.levels[0])
     cost = _cost(images, sample, base, peak, options)
     problems += _about_space(place, cost, sample)
+    problems += doubts(images) if options.write.sidecar else []
     facts = _facts(found, drafts, options)
     fingerprint = fingerprint_of(facts)
     return Plan(found, place, images, options, cost, tuple(problems), fingerprint, packed)

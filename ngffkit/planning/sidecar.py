@@ -151,7 +151,9 @@ def _layers(item: ImageJob, root: ImageJob, name: str, taken: set[str]) -> Itera
     for i in range(count):
         label = channels[i].label if i < len(channels) else ""
         several = f"{name}_{label or i}" if count > 1 else name
-        layer = _layer(item, root, channels[i] if i < len(channels) else None, i or None)
+        layer = _layer(
+            item, root, channels[i] if i < len(channels) else None, i if count > 1 else None
+        )
         layer["name"] = layer_name(several, taken)
         taken.add(layer["name"])
         yield layer

@@ -19,21 +19,21 @@ from ngffkit.sources.options import ReadOptions
 #: Who opens a file, by how its name ends: a module beside this one, and its function.
 _OPENERS: tuple[tuple[tuple[str, ...], str], ...] = (
     ((".zarr", ".ozx", ".zip"), "zarrs:open_zarr"),
-    ((".tif", ".tiff", ".btf", ".tf2", ".tf8", ".lsm", ".stk"), "tiff:open_tiff"),
+    ((".tif", ".tiff", ".btf", ".tf2", ".tf8", ".lsm", ".stk"), "tiff.source:open_tiff"),
     ((".png", ".jpg", ".jpeg", ".bmp"), "opening:open_picture"),
-    ((".h5", ".hdf5"), "hdf5:open_hdf5"),
-    ((".mrc", ".rec", ".map", ".st", ".ali"), "mrc:open_mrc"),
-    ((".mrc.gz", ".rec.gz", ".map.gz", ".st.gz", ".ali.gz"), "mrc:open_mrc"),
-    ((".nii", ".nii.gz", ".img", ".hdr", ".img.gz", ".hdr.gz"), "nifti:open_nifti"),
-    ((".czi",), "czi:open_czi"),
-    ((".nd2",), "nd2:open_nd2"),
-    ((".ims",), "imaris:open_imaris"),
+    ((".h5", ".hdf5"), "formats.hdf5:open_hdf5"),
+    ((".mrc", ".rec", ".map", ".st", ".ali"), "formats.mrc:open_mrc"),
+    ((".mrc.gz", ".rec.gz", ".map.gz", ".st.gz", ".ali.gz"), "formats.mrc:open_mrc"),
+    ((".nii", ".nii.gz", ".img", ".hdr", ".img.gz", ".hdr.gz"), "formats.nifti:open_nifti"),
+    ((".czi",), "formats.czi:open_czi"),
+    ((".nd2",), "formats.nd2:open_nd2"),
+    ((".ims",), "formats.imaris:open_imaris"),
     ((".npy",), "arrays:open_npy"),
     ((".raw", ".bin", ".dat"), "raw:open_raw"),
 )
 
 #: What opens files that end in none of these.
-_ANY = "bioio:open_bioio"
+_ANY = "formats.bioio:open_bioio"
 
 #: What opens objects, by the package their type, or one it is made of, comes from.
 _OBJECTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
@@ -109,7 +109,7 @@ def is_known(name: str) -> bool:
 
 def open_picture(path: str, options: ReadOptions) -> Source:
     """Open one picture: a stack of one plane."""
-    from ngffkit.sources.slices import open_stack
+    from ngffkit.sources.stacks.slices import open_stack
 
     file = Path(path)
     literal = file.name.replace("{", "{{").replace("}", "}}")
@@ -144,7 +144,7 @@ def _is_of(x: Any, package: str, names: tuple[str, ...]) -> bool:
 
 
 def _open_path(path: str, options: ReadOptions) -> Source:
-    from ngffkit.sources.folders import is_zarr, open_folder
+    from ngffkit.sources.stacks.folders import is_zarr, open_folder
 
     if path.lower().startswith("file://"):
         from urllib.parse import urlsplit
@@ -179,8 +179,8 @@ def _refuse_remote_file(url: str) -> None:
 
 
 def _open_list(paths: Sequence[str], options: ReadOptions) -> Source:
-    from ngffkit.sources.patterns import is_junk
-    from ngffkit.sources.slices import open_stack
+    from ngffkit.sources.stacks.patterns import is_junk
+    from ngffkit.sources.stacks.slices import open_stack
 
     paths = [str(Path(p).absolute()) for p in paths if not is_junk(Path(p).name)]
     missing = [p for p in paths if not Path(p).is_file()]

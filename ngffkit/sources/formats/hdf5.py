@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ngffkit.errors import NgffError, SourceError
 from ngffkit.sources.arranged import library, named_axes, positive
 from ngffkit.sources.contract import Box
-from ngffkit.sources.handles import Facts, FileSource, Shared, file_source
+from ngffkit.sources.formats.handles import Facts, FileSource, Shared, file_source
 from ngffkit.sources.options import ReadOptions
 from ngffkit.sources.rawbytes import local_file, reason
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ngffkit.errors import NgffError
-from ngffkit.sources.patterns import natural, shown
+from ngffkit.sources.stacks.patterns import natural, shown
 
 #: What people and microscopes write before a number, by axis; ``s`` is a site, which is no axis.
 _MARKERS = {

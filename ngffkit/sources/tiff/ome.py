@@ -20,7 +20,7 @@ from ngffkit.errors import MetadataError, NgffError, SourceError
 from ngffkit.image import Channel
 from ngffkit.sources.arranged import positive, unit_name
 from ngffkit.sources.rawbytes import reason
-from ngffkit.sources.tiff_meta import Meaning, rgb_channels
+from ngffkit.sources.tiff.meta import Meaning, rgb_channels
 
 #: Planes of one image beyond this are a mistake or an attack.
 _MAX_PLANES = 10_000_000

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from ngffkit.sources.probes import Probe, channels_first, is_grey, sane
+from ngffkit.sources.rasters.probes import Probe, channels_first, is_grey, sane
 
 _JPEG = b"\xff\xd8\xff"
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -43,6 +43,7 @@ def probe_jpeg(file: BinaryIO, stat: os.stat_result, *, ids: bool) -> Probe:  # 
         np.dtype("u1"),
         size=stat.st_size,
         mtime=stat.st_mtime_ns,
+        plain=samples == 1,
     )
 
 

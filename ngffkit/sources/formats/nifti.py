@@ -12,7 +12,13 @@ import numpy.typing as npt
 from ngffkit.errors import NgffError, Problem, SourceError
 from ngffkit.sources.arranged import library, named_axes, positive, unit_name
 from ngffkit.sources.contract import Box
-from ngffkit.sources.handles import Facts, FileSource, PlacedPixels, file_source, placed_pixels
+from ngffkit.sources.formats.handles import (
+    Facts,
+    FileSource,
+    PlacedPixels,
+    file_source,
+    placed_pixels,
+)
 from ngffkit.sources.options import ReadOptions
 from ngffkit.sources.rawbytes import BATCH, Placed, local_file, reason
 

@@ -16,8 +16,8 @@ from ngffkit.sources.arranged import Arrangement
 from ngffkit.sources.contract import Box, SourceInfo, fingerprint_of, make_grid
 from ngffkit.sources.options import ReadOptions
 from ngffkit.sources.rawbytes import BATCH, stamp
-from ngffkit.sources.tiff_meta import Meaning
-from ngffkit.sources.tiff_pages import Form, Pages
+from ngffkit.sources.tiff.meta import Meaning
+from ngffkit.sources.tiff.pages import Form, Pages
 
 #: What tifffile calls axes that nobody named.
 _UNNAMED = "qi"

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ngffkit.errors import SourceError
 from ngffkit.image import Channel
 from ngffkit.sources.contract import ORDER, Box, SourceInfo
-from ngffkit.sources.patterns import Places
+from ngffkit.sources.stacks.patterns import Places
 
 
 class Members(Protocol):

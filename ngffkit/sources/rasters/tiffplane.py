@@ -10,8 +10,11 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from ngffkit.sources.probes import Probe, channels_first, sane
-from ngffkit.sources.tiffhead import TiffHead, read_head
+from ngffkit.sources.rasters.probes import Probe, channels_first, sane
+from ngffkit.sources.rasters.tiffhead import TiffHead, read_head
+
+#: Compressions whose strips can be decoded into a part of the plane, by imagecodecs' name.
+_DECODERS = {8: "zlib_decode", 32946: "zlib_decode", 50000: "zstd_decode"}
 
 
 def probe_tiff(file: BinaryIO, stat: os.stat_result, *, ids: bool) -> Probe:  # noqa: ARG001 - one signature for all
@@ -41,6 +44,7 @@ def probe_tiff(file: BinaryIO, stat: os.stat_result, *, ids: bool) -> Probe:  # 
         size=stat.st_size,
         mtime=stat.st_mtime_ns,
         ome="<OME" in head.description,
+        plain=head.samples == 1 and _is_plain(head),
         siblings=frozenset(re.findall(r'FileName="([^"]+)"', head.description)),
     )
 
@@ -66,6 +70,36 @@ def _calibration(
     return size, None, "um" if size else None, dots
 
 
+def _is_plain(head: TiffHead) -> bool:
+    """Tell whether strips follow one another as they are, only compressed."""
+    assert head.dtype is not None
+    return (
+        head.compression in _DECODERS
+        and head.predictor == 1
+        and head.bits == head.dtype.itemsize * 8
+        and not (head.tiled or head.filled)
+        and (head.samples == 1 or head.planar == 1)
+    )
+
+
+def _strips(data: bytes, head: TiffHead, dtype: np.dtype) -> npt.NDArray[Any]:
+    """Decode strips straight into the plane, which for wide planes halves the memory."""
+    import imagecodecs
+
+    decode = getattr(imagecodecs, _DECODERS[head.compression])
+    count = head.shape[0] * head.shape[1] * head.samples
+    out = np.empty(count * dtype.itemsize, np.uint8)
+    view, at = memoryview(data), 0
+    for offset, size in head.segments:
+        # the last strip may be padded to whole rows
+        room = out[at:] if at < out.size else np.empty(0, np.uint8)
+        at += len(decode(view[offset : offset + size], out=room))
+    if at != out.size:
+        raise ValueError(f"its strips hold {at} bytes, {out.size} were expected")
+    stored = dtype.newbyteorder(head.order) if dtype.itemsize > 1 else dtype
+    return out.view(stored).astype(dtype, copy=False)
+
+
 def decode_tiff(data: bytes, *, ids: bool) -> npt.NDArray[Any]:  # noqa: ARG001 - one signature for all
     """Return the pixels of a TIFF file, (y, x) or (c, y, x); `ids` as for `rasters.probe`."""
     head = read_head(io.BytesIO(data), len(data), segments=True)
@@ -79,10 +113,13 @@ def decode_tiff(data: bytes, *, ids: bool) -> npt.NDArray[Any]:  # noqa: ARG001 
         pixels: npt.NDArray[Any] = flat.reshape(rows, columns, head.samples).astype(
             dtype, copy=False
         )
+    elif _is_plain(head):
+        pixels = _strips(data, head, dtype).reshape(rows, columns, head.samples)
     else:
         import tifffile
 
-        with tifffile.TiffFile(io.BytesIO(data)) as file:
+        # closed by hand: tifffile's file and page know each other, and would keep the bytes
+        with io.BytesIO(data) as held, tifffile.TiffFile(held) as file:
             pixels = np.asarray(file.pages[0].asarray())
         if head.samples > 1 and head.planar == 2:
             pixels = np.moveaxis(pixels, 0, -1)

@@ -11,10 +11,10 @@ from typing import Any
 import numpy.typing as npt
 
 from ngffkit.errors import NgffError, NotFoundError, SourceError
-from ngffkit.sources.pictures import decode_bmp, decode_jpeg, probe_bmp, probe_jpeg
-from ngffkit.sources.png import decode_png, probe_png
-from ngffkit.sources.probes import Probe
-from ngffkit.sources.tiffplane import decode_tiff, probe_tiff
+from ngffkit.sources.rasters.pictures import decode_bmp, decode_jpeg, probe_bmp, probe_jpeg
+from ngffkit.sources.rasters.png import decode_png, probe_png
+from ngffkit.sources.rasters.probes import Probe
+from ngffkit.sources.rasters.tiffplane import decode_tiff, probe_tiff
 
 #: Longer planes than this are a damaged header.
 _MAX_SIDE = 10_000_000

@@ -13,8 +13,8 @@ from ngffkit.errors import MetadataError, NgffError, SourceError
 from ngffkit.image import Channel
 from ngffkit.sources.options import ReadOptions
 from ngffkit.sources.rawbytes import local_file, reason
-from ngffkit.sources.tiff_meta import meaning_of, rgb_channels
-from ngffkit.sources.tiff_ome import (
+from ngffkit.sources.tiff.meta import meaning_of, rgb_channels
+from ngffkit.sources.tiff.ome import (
     THUMBNAILS,
     OmeImage,
     beside,
@@ -22,8 +22,8 @@ from ngffkit.sources.tiff_ome import (
     ome_meaning,
     planes_of,
 )
-from ngffkit.sources.tiff_pages import Collector, Form, form_of
-from ngffkit.sources.tiff_planes import Found, TiffSource, in_order, kept, stem_of
+from ngffkit.sources.tiff.pages import Collector, Form, form_of
+from ngffkit.sources.tiff.planes import Found, TiffSource, in_order, kept, stem_of
 
 #: Values of PhotometricInterpretation for pictures in colour: RGB, YCbCr (which is decoded to RGB).
 _COLOR = (2, 6)

@@ -11,14 +11,14 @@ import numpy as np
 from ngffkit.errors import NgffError, NotFoundError, Problem, SourceError
 from ngffkit.sources.adjusting import unit_of
 from ngffkit.sources.contract import Source, SourceInfo, fingerprint_of, make_grid
-from ngffkit.sources.guessing import guess
-from ngffkit.sources.nested import stack_sources
 from ngffkit.sources.options import ReadOptions
-from ngffkit.sources.patterns import Places, compile_pattern, natural, place, shown
-from ngffkit.sources.planes import Planes, probe_all
-from ngffkit.sources.probes import Probe
-from ngffkit.sources.rasters import probe
-from ngffkit.sources.stacks import Stack, channels_of, sizes_of
+from ngffkit.sources.rasters.probes import Probe, scratch_of
+from ngffkit.sources.rasters.reading import probe
+from ngffkit.sources.stacks.guessing import guess
+from ngffkit.sources.stacks.nested import stack_sources
+from ngffkit.sources.stacks.patterns import Places, compile_pattern, natural, place, shown
+from ngffkit.sources.stacks.planes import Planes, probe_all
+from ngffkit.sources.stacks.stacks import Stack, channels_of, sizes_of
 
 #: Endings of pictures whose headers are read here.
 PICTURES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
@@ -149,7 +149,6 @@ def _stack_planes(
         "c": first.samples,
     }
     facts = [[p.size, p.mtime] for p in probes]
-    plane = first.shape[0] * first.shape[1] * first.dtype.itemsize * (first.samples + first.alpha)
     info = SourceInfo(
         grid,
         first.dtype,
@@ -157,8 +156,7 @@ def _stack_planes(
         kind="label" if ids and first.dtype.kind in "biu" else "intensity",
         channels=channels_of(places, first.samples),
         block=tuple(block.get(name, 1) for name in grid.dims),
-        # a file as it is, and what it is decoded to
-        scratch=2**20 if by_rows else max(p.size for p in probes) + 2 * plane,
+        scratch=2**20 if by_rows else max(map(scratch_of, probes)),
         fingerprint=fingerprint_of([places.names, places.table.tolist(), facts, str(first.dtype)]),
         notes=(*places.notes, *said, *_colour_notes(places, probes, members)),
     )

@@ -13,8 +13,8 @@ from ngffkit.sources.adjusting import adjust
 from ngffkit.sources.contract import Source
 from ngffkit.sources.options import ReadOptions
 from ngffkit.sources.ordering import Adjusted
-from ngffkit.sources.patterns import compile_pattern, is_junk, natural, shown
-from ngffkit.sources.slices import PICTURES, open_stack
+from ngffkit.sources.stacks.patterns import compile_pattern, is_junk, natural, shown
+from ngffkit.sources.stacks.slices import PICTURES, open_stack
 
 #: What makes a folder a Zarr, or a WEBKNOSSOS dataset.
 _ZARR = frozenset(
@@ -143,7 +143,7 @@ def _open_files(folder: str, level: _Level, options: ReadOptions) -> Source:
 
 def _one_of_set(folder: str, files: Sequence[str]) -> str | None:
     """Return one file of a set of OME-TIFF files that know of each other, None when it is none."""
-    from ngffkit.sources.rasters import probe
+    from ngffkit.sources.rasters.reading import probe
 
     if not files[0].lower().endswith((".tif", ".tiff")):
         return None

@@ -1,8 +1,8 @@
 """File names that place files on axes: ``img_t{t}_c{c}_z{z}.tif``.
 
 A pattern is compiled to a regular expression, files are laid out along the axes it names, and what
-is missing or there twice is refused by name. `ngffkit.sources.guessing` finds a pattern where none
-was given.
+is missing or there twice is refused by name. `ngffkit.sources.stacks.guessing` finds a pattern
+where none was given.
 """
 
 from __future__ import annotations

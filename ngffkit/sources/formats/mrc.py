@@ -14,7 +14,13 @@ import numpy as np
 
 from ngffkit.errors import NgffError, Problem, SourceError
 from ngffkit.sources.arranged import named_axes, positive
-from ngffkit.sources.handles import Facts, FileSource, file_source, open_packed, placed_pixels
+from ngffkit.sources.formats.handles import (
+    Facts,
+    FileSource,
+    file_source,
+    open_packed,
+    placed_pixels,
+)
 from ngffkit.sources.options import ReadOptions
 from ngffkit.sources.rawbytes import Placed, local_file, reason
 

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from ngffkit.errors import NgffError
 from ngffkit.sources.contract import Box, Source, SourceInfo, fingerprint_of, make_grid
-from ngffkit.sources.patterns import Places
-from ngffkit.sources.stacks import Stack, channels_of, sizes_of
+from ngffkit.sources.stacks.patterns import Places
+from ngffkit.sources.stacks.stacks import Stack, channels_of, sizes_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from ngffkit.errors import NgffError, SourceError
 from ngffkit.image import Channel, Window
 from ngffkit.sources.arranged import positive, unit_name
 from ngffkit.sources.contract import Box
-from ngffkit.sources.handles import Facts, FileSource, Shared, file_source
-from ngffkit.sources.hdf5 import open_file
+from ngffkit.sources.formats.handles import Facts, FileSource, Shared, file_source
+from ngffkit.sources.formats.hdf5 import open_file
 from ngffkit.sources.options import ReadOptions
 from ngffkit.sources.rawbytes import local_file
 

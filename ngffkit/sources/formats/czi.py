@@ -13,7 +13,7 @@ from ngffkit.errors import NgffError, Problem, SourceError
 from ngffkit.image import Channel
 from ngffkit.sources.arranged import library, positive
 from ngffkit.sources.contract import Box
-from ngffkit.sources.handles import Facts, FileSource, Shared, file_source
+from ngffkit.sources.formats.handles import Facts, FileSource, Shared, file_source
 from ngffkit.sources.options import ReadOptions
 from ngffkit.sources.rawbytes import local_file, reason
 

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from ngffkit.sources.probes import Probe, channels_first, is_grey, sane
+from ngffkit.sources.rasters.probes import Probe, channels_first, is_grey, sane
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -77,6 +77,7 @@ def probe_png(file: BinaryIO, stat: os.stat_result, *, ids: bool) -> Probe:
         dtype,
         alpha=colour in (4, 6) or b"tRNS" in chunks,
         palette=colour == 3,
+        plain=colour == 0 and depth >= 8 and b"tRNS" not in chunks,
         pixel_size=size,
         unit="um" if size else None,
         print_size=dots,

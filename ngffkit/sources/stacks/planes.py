@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from ngffkit.errors import SourceError
 from ngffkit.sources.contract import Box, check_pixels
-from ngffkit.sources.probes import Probe
-from ngffkit.sources.rasters import probe, read_plane
+from ngffkit.sources.rasters.probes import Probe
+from ngffkit.sources.rasters.reading import probe, read_plane
 from ngffkit.sources.raw import read_box
 
 #: Headers come one after the other from a disk, a few at a time from a network.
@@ -40,7 +40,7 @@ class Planes:
     dtype : numpy.dtype
         Of the pixels, native.
     ids : bool
-        Whether pixels are ids: see `ngffkit.sources.rasters.probe`.
+        Whether pixels are ids: see `ngffkit.sources.rasters.reading.probe`.
     orders : str
         Byte order of each file, ``<`` or ``>``.
     shapes : tuple of tuple of int
@@ -106,7 +106,7 @@ def probe_all(folder: str, names: Sequence[str], *, ids: bool) -> list[Probe]:
     names : sequence of str
         Files below it.
     ids : bool
-        As for `ngffkit.sources.rasters.probe`.
+        As for `ngffkit.sources.rasters.reading.probe`.
 
     Raises
     ------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +51,8 @@ class Probe:
         Whether a TIFF holds OME metadata.
     siblings : frozenset of str
         Files that those name.
+    plain : bool
+        Whether pixels are decoded into their place, with nothing between but the file.
     """
 
     format: str
@@ -69,6 +72,7 @@ class Probe:
     mtime: int = 0
     ome: bool = False
     siblings: frozenset[str] = frozenset()
+    plain: bool = False
 
 
 def sane(x: float, y: float) -> tuple[tuple[float, float] | None, float | None]:
@@ -97,6 +101,13 @@ def sane(x: float, y: float) -> tuple[tuple[float, float] | None, float | None]:
 def is_grey(table: npt.NDArray[Any]) -> bool:
     """Tell whether a table of colours, shape (n, 3), has greys only."""
     return bool((table == table[:, :1]).all())
+
+
+def scratch_of(probe: Probe) -> int:
+    """Return the bytes that decoding a picture takes besides its pixels: at least the file."""
+    plane = math.prod(probe.shape) * probe.dtype.itemsize * (probe.samples + probe.alpha)
+    # grey values are decoded into place; colours are sorted, palettes are looked up
+    return probe.size + 2**20 + (0 if probe.plain else 2 * plane)
 
 
 def channels_first(pixels: npt.NDArray[Any], keep: int | None = None) -> npt.NDArray[Any]:

@@ -1,0 +1,1 @@
+"""Scientific formats, each by the reader its field keeps; extras."""

@@ -1,0 +1,1 @@
+"""One picture: what its header says, and its pixels."""

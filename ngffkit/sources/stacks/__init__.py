@@ -1,0 +1,1 @@
+"""Folders of numbered images: which file lies where, and one source of them all."""

@@ -1,0 +1,1 @@
+"""TIFF of every maker: what it means, where its pages lie, boxes of it."""
