@@ -8,16 +8,21 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 
+#: In this order; the other scripts are what these work with.
+MEASUREMENTS = ("import_time", "open_time", "read", "convert")
+
 
 def main() -> int:
     """Run each script in a process of its own; return how many failed."""
-    scripts = sorted(path for path in HERE.glob("*.py") if not path.name.startswith("_"))
-    chosen = sys.argv[1:] or [path.stem for path in scripts]
+    chosen = sys.argv[1:] or list(MEASUREMENTS)
+    unknown = [name for name in chosen if name not in MEASUREMENTS]
+    if unknown:
+        sys.exit(f"no measurement {unknown[0]!r}; there are {', '.join(MEASUREMENTS)}")
     failed = 0
-    for path in scripts:
-        if path.stem in chosen:
-            print(f"\n== {path.stem} ==", flush=True)
-            failed += subprocess.run([sys.executable, str(path)], check=False).returncode != 0
+    for name in chosen:
+        print(f"\n== {name} ==", flush=True)
+        script = HERE / f"{name}.py"
+        failed += subprocess.run([sys.executable, str(script)], check=False).returncode != 0
     return failed
 
 

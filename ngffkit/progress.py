@@ -10,7 +10,7 @@ from typing import Any
 
 from ngffkit.execute.running import Progress, Watch
 from ngffkit.planning.card import lasting
-from ngffkit.planning.plan import about
+from ngffkit.planning.options import about
 
 #: Updates per second of a bar: what an eye follows. Ticks come thousands of times a second.
 _PER_SECOND = 10

@@ -6,8 +6,6 @@ without them, so ngffkit does not import xarray; it waits until somebody does.
 
 from __future__ import annotations
 
-import importlib.abc
-import importlib.util
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
@@ -42,8 +40,11 @@ def _register(xr: ModuleType) -> None:
             door("ngff")(_accessor)
 
 
-class _Finder(importlib.abc.MetaPathFinder):
-    """Finds xarray as anybody would, and registers the accessor once it is loaded."""
+class _Finder:
+    """Finds xarray as anybody would, and registers the accessor once it is loaded.
+
+    It has the one method that the import system calls; `importlib.abc` alone takes 30 ms.
+    """
 
     def __init__(self) -> None:
         self._looking = False
@@ -57,9 +58,11 @@ class _Finder(importlib.abc.MetaPathFinder):
         # the search below comes by here again
         if fullname != _NAME or self._looking:
             return None
+        from importlib.util import find_spec
+
         self._looking = True
         try:
-            spec = importlib.util.find_spec(fullname)
+            spec = find_spec(fullname)
         finally:
             self._looking = False
         if spec is None or spec.loader is None:

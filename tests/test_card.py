@@ -44,7 +44,7 @@ def test_text_says_what_is_known(volume: Plan):
         r"read +40×200×300 \(z, y, x\) uint16, intensities",
         rf"write +OME-Zarr {re.escape(volume.image.version)}, Zarr v3",
         r"voxel +11\.24 × 11\.24 × 25 nanometer \(x, y, z\)",
-        r"memory +at most .* of the 1\.0 GB allowed",
+        r"memory +at most .* of the \d\.\d GB allowed",
         rf"work +{volume.tasks} tasks on threads, about .*",
         rf"stored +about .* in {volume.files} files",
         r"  2-2-1 +1 +40×100×150 +22\.48 × 22\.48 × 25 +.*",
@@ -158,8 +158,8 @@ def _shared() -> Plan:
 
 
 def test_the_meter_shows_the_share_of_memory(volume: Plan):
-    half = replace(volume, cost=replace(volume.cost, peak_memory=500 * 10**6))
-    over = replace(volume, cost=replace(volume.cost, peak_memory=3 * 10**9))
+    half = replace(volume, cost=replace(volume.cost, peak_memory=500 * 10**6, budget=10**9))
+    over = replace(volume, cost=replace(volume.cost, peak_memory=3 * 10**9, budget=10**9))
     assert "<span style='width:50%'>" in html_of(half)
     assert "<span class='over' style='width:100%'>" in html_of(over)
 

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ngffkit.execute.cutting import Cut, cut_up, fit, overlap, pieces, size_of, whole, within
@@ -16,8 +16,8 @@ from ngffkit.execute.cutting import Cut, cut_up, fit, overlap, pieces, size_of, 
 @st.composite
 def cuts(draw):
     ndim = draw(st.integers(1, 4))
-    shape = draw(st.tuples(*[st.integers(1, 60)] * ndim))
-    chunks = tuple(min(n, draw(st.integers(1, 16))) for n in shape)
+    shape = draw(st.tuples(*[st.integers(1, 24)] * ndim))
+    chunks = tuple(min(n, draw(st.integers(3, 16))) for n in shape)
     objects = tuple(
         c * min(draw(st.integers(1, 4)), -(-n // c)) for c, n in zip(chunks, shape, strict=True)
     )
@@ -40,6 +40,7 @@ def test_tasks_cover_the_array_once_in_whole_objects(cut):
     assert all(r % o == 0 for r, o in zip(cut.region, cut.objects, strict=True))
 
 
+@settings(deadline=None, max_examples=60)
 @given(cuts(), st.integers(1, 4000))
 def test_slabs_fit_and_cover_a_region_once(cut, limit):
     found = fit(cut, limit)
@@ -59,6 +60,7 @@ def test_slabs_fit_and_cover_a_region_once(cut, limit):
     assert (counted(found, slabs) == 1).all()
 
 
+@settings(deadline=None, max_examples=60)
 @given(cuts(), st.integers(1, 4000))
 def test_the_order_of_chunks_in_an_object_does_not_depend_on_memory(cut, limit):
     def order(found: Cut) -> dict[tuple[int, ...], list[tuple[int, ...]]]:

@@ -26,16 +26,16 @@ def opener(key: str):
     """Return what opens an entry, None for pictures, which others read."""
     if key.endswith((".tif", ".tiff")):
         pytest.importorskip("tifffile")
-        from ngffkit.sources.tiff import open_tiff
+        from ngffkit.sources.tiff.source import open_tiff
 
         return open_tiff
     if ".map" in key:
-        from ngffkit.sources.mrc import open_mrc
+        from ngffkit.sources.formats.mrc import open_mrc
 
         return open_mrc
     if ".nii" in key:
         pytest.importorskip("nibabel")
-        from ngffkit.sources.nifti import open_nifti
+        from ngffkit.sources.formats.nifti import open_nifti
 
         return open_nifti
     return None
@@ -78,7 +78,7 @@ def test_every_stack_has_its_pixels(corpus: Path):
 
 def test_hdf5_of_plantseg(corpus: Path):
     h5py = pytest.importorskip("h5py")
-    from ngffkit.sources.hdf5 import open_hdf5
+    from ngffkit.sources.formats.hdf5 import open_hdf5
 
     path = corpus / "real" / "stack_h5_plantseg" / "sample_ovule.h5"
     with pytest.raises(NgffError, match=r"'label' 32 x 128 x 128 uint16; 'raw' 32 x 128 x 128"):

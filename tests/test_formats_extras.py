@@ -40,7 +40,7 @@ def test_spellings_of_units(text: str):
 
 def test_hdf5_with_sizes_and_blocks(tmp_path: Path):
     h5py = pytest.importorskip("h5py")
-    from ngffkit.sources.hdf5 import open_hdf5
+    from ngffkit.sources.formats.hdf5 import open_hdf5
 
     truth, path = pixels(12, 20, 30), tmp_path / "a.h5"
     with h5py.File(path, "w") as file:
@@ -59,7 +59,7 @@ def test_hdf5_with_sizes_and_blocks(tmp_path: Path):
 
 def test_hdf5_axes_by_labels_and_tags(tmp_path: Path):
     h5py = pytest.importorskip("h5py")
-    from ngffkit.sources.hdf5 import open_hdf5
+    from ngffkit.sources.formats.hdf5 import open_hdf5
 
     truth, path = pixels(4, 5, 6, 2), tmp_path / "a.h5"
     with h5py.File(path, "w") as file:
@@ -76,7 +76,7 @@ def test_hdf5_axes_by_labels_and_tags(tmp_path: Path):
 
 def test_hdf5_that_is_broken(tmp_path: Path):
     h5py = pytest.importorskip("h5py")
-    from ngffkit.sources.hdf5 import open_hdf5
+    from ngffkit.sources.formats.hdf5 import open_hdf5
 
     path = tmp_path / "a.h5"
     with h5py.File(path, "w") as file:
@@ -100,7 +100,7 @@ def test_hdf5_that_is_broken(tmp_path: Path):
 @pytest.mark.parametrize("end", ["", ".gz", ".bz2"])
 def test_mrc_modes_and_packing(tmp_path: Path, dtype: str, end: str):
     mrcfile = pytest.importorskip("mrcfile")
-    from ngffkit.sources.mrc import open_mrc
+    from ngffkit.sources.formats.mrc import open_mrc
 
     truth, path = pixels(6, 20, 30, dtype=dtype), tmp_path / f"a.mrc{end}"
     with mrcfile.new(path, compression={"": None, ".gz": "gzip", ".bz2": "bzip2"}[end]) as file:
@@ -115,7 +115,7 @@ def test_mrc_modes_and_packing(tmp_path: Path, dtype: str, end: str):
 
 def test_mrc_stacks_of_images_and_of_volumes(tmp_path: Path):
     mrcfile = pytest.importorskip("mrcfile")
-    from ngffkit.sources.mrc import open_mrc
+    from ngffkit.sources.formats.mrc import open_mrc
 
     truth = pixels(6, 20, 30, dtype="f4")
     with mrcfile.new(tmp_path / "a.mrc") as file:
@@ -132,7 +132,7 @@ def test_mrc_stacks_of_images_and_of_volumes(tmp_path: Path):
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_mrc_bytes_of_imod_are_unsigned_unless_it_says_so(tmp_path: Path, order: str):
     pytest.importorskip("mrcfile")
-    from ngffkit.sources.mrc import open_mrc
+    from ngffkit.sources.formats.mrc import open_mrc
 
     truth = np.random.default_rng(1).integers(0, 256, (3, 20, 30), "u1")
     head = bytearray(1024)
@@ -155,7 +155,7 @@ def test_mrc_bytes_of_imod_are_unsigned_unless_it_says_so(tmp_path: Path, order:
 
 def test_mrc_that_is_broken(tmp_path: Path):
     mrcfile = pytest.importorskip("mrcfile")
-    from ngffkit.sources.mrc import open_mrc
+    from ngffkit.sources.formats.mrc import open_mrc
 
     path = tmp_path / "a.mrc"
     with mrcfile.new(path) as file:
@@ -185,7 +185,7 @@ def test_mrc_that_is_broken(tmp_path: Path):
 @pytest.mark.parametrize("dtype", ["u1", "<i2", ">i2", "f4"])
 def test_nifti_axes_sizes_and_units(tmp_path: Path, end: str, dtype: str):
     nibabel = pytest.importorskip("nibabel")
-    from ngffkit.sources.nifti import open_nifti
+    from ngffkit.sources.formats.nifti import open_nifti
 
     truth, path = pixels(7, 8, 9, 3, dtype=dtype), tmp_path / f"a{end}"
     header = nibabel.Nifti1Header(endianness=">" if dtype[0] == ">" else "<")
@@ -203,7 +203,7 @@ def test_nifti_axes_sizes_and_units(tmp_path: Path, end: str, dtype: str):
 
 def test_nifti_scaled_pixels_are_as_nibabel_has_them(tmp_path: Path):
     nibabel = pytest.importorskip("nibabel")
-    from ngffkit.sources.nifti import open_nifti
+    from ngffkit.sources.formats.nifti import open_nifti
 
     path = tmp_path / "a.nii"
     made = nibabel.Nifti1Image(pixels(7, 8, 9, dtype="i2"), np.eye(4))
@@ -216,7 +216,7 @@ def test_nifti_scaled_pixels_are_as_nibabel_has_them(tmp_path: Path):
 
 def test_nifti_that_is_broken(tmp_path: Path):
     nibabel = pytest.importorskip("nibabel")
-    from ngffkit.sources.nifti import open_nifti
+    from ngffkit.sources.formats.nifti import open_nifti
 
     nibabel.save(nibabel.Nifti1Image(pixels(7, 8, 9, dtype="i2"), np.eye(4)), tmp_path / "a.nii.gz")
     packed = tmp_path / "a.nii.gz"
@@ -268,7 +268,7 @@ def imaris(path: Path, truth: np.ndarray) -> None:
 
 def test_imaris_true_size_voxels_and_channels(tmp_path: Path):
     pytest.importorskip("h5py")
-    from ngffkit.sources.imaris import open_imaris
+    from ngffkit.sources.formats.imaris import open_imaris
 
     truth, path = pixels(2, 2, 6, 20, 30), tmp_path / "a.ims"
     imaris(path, truth)
@@ -287,7 +287,7 @@ def test_imaris_true_size_voxels_and_channels(tmp_path: Path):
 
 def test_imaris_that_lacks_a_channel(tmp_path: Path):
     h5py = pytest.importorskip("h5py")
-    from ngffkit.sources.imaris import open_imaris
+    from ngffkit.sources.formats.imaris import open_imaris
 
     path = tmp_path / "a.ims"
     imaris(path, pixels(2, 2, 6, 20, 30))
@@ -306,7 +306,7 @@ def test_imaris_that_lacks_a_channel(tmp_path: Path):
 
 def test_czi_planes_sizes_and_channels(tmp_path: Path):
     czi = pytest.importorskip("pylibCZIrw.czi")
-    from ngffkit.sources.czi import open_czi
+    from ngffkit.sources.formats.czi import open_czi
 
     truth, path = pixels(2, 2, 3, 20, 30), tmp_path / "a.czi"
     with czi.create_czi(str(path)) as file:
@@ -327,7 +327,7 @@ def test_czi_planes_sizes_and_channels(tmp_path: Path):
 
 def test_czi_planes_that_lack_are_errors_not_zeros(tmp_path: Path):
     czi = pytest.importorskip("pylibCZIrw.czi")
-    from ngffkit.sources.czi import open_czi
+    from ngffkit.sources.formats.czi import open_czi
 
     truth, path = pixels(3, 20, 30), tmp_path / "a.czi"
     with czi.create_czi(str(path)) as file:
@@ -339,7 +339,7 @@ def test_czi_planes_that_lack_are_errors_not_zeros(tmp_path: Path):
 
 def test_czi_colours_and_scenes(tmp_path: Path):
     czi = pytest.importorskip("pylibCZIrw.czi")
-    from ngffkit.sources.czi import open_czi
+    from ngffkit.sources.formats.czi import open_czi
 
     truth, path = pixels(3, 20, 30, dtype="u1"), tmp_path / "a.czi"
     with czi.create_czi(str(path)) as file:
@@ -356,7 +356,7 @@ def test_czi_colours_and_scenes(tmp_path: Path):
 
 def test_nd2_that_is_none(tmp_path: Path):
     pytest.importorskip("nd2")
-    from ngffkit.sources.nd2 import open_nd2
+    from ngffkit.sources.formats.nd2 import open_nd2
 
     (tmp_path / "a.nd2").write_bytes(b"nothing at all, but long enough to look at" * 9)
     with pytest.raises(SourceError, match=r"a\.nd2: it is no ND2 file"):
@@ -364,8 +364,8 @@ def test_nd2_that_is_none(tmp_path: Path):
 
 
 def test_nd2_frames_by_position_and_loop():
-    from ngffkit.sources.handles import Shared
-    from ngffkit.sources.nd2 import Nd2Pixels
+    from ngffkit.sources.formats.handles import Shared
+    from ngffkit.sources.formats.nd2 import Nd2Pixels
 
     truth = pixels(2, 3, 4, 2, 9, 8)  # T, P, Z, C, Y, X, as frames of a file that tests can't write
     source = Nd2Pixels(Shared(_frames, truth), (("T", 2), ("P", 3), ("Z", 4)), 1, (2, 9, 8, 1))
@@ -390,7 +390,7 @@ def test_bioio_by_any_plugin(tmp_path: Path):
     pytest.importorskip("bioio")
     pytest.importorskip("bioio_tifffile")
     tifffile = pytest.importorskip("tifffile")
-    from ngffkit.sources.bioio import open_bioio
+    from ngffkit.sources.formats.bioio import open_bioio
 
     truth, path = pixels(3, 20, 30), tmp_path / "a.tif"
     meta = {"axes": "ZYX", "unit": "um", "spacing": 2.0}

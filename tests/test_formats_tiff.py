@@ -12,7 +12,7 @@ from source_contract import box_of, check_source, read_all
 
 from ngffkit.errors import MetadataError, NgffError, NotFoundError, SourceError
 from ngffkit.sources.options import ReadOptions
-from ngffkit.sources.tiff import open_tiff
+from ngffkit.sources.tiff.source import open_tiff
 
 tifffile = pytest.importorskip("tifffile")
 
@@ -397,7 +397,7 @@ def test_only_what_a_box_touches_is_read(tmp_path: Path, monkeypatch: pytest.Mon
     path, truth = tmp_path / "a.tif", pixels(4, 64, 96)
     tifffile.imwrite(path, truth, tile=(16, 32), compression="zlib", photometric="minisblack")
     source = open_tiff(path, PLAIN)
-    from ngffkit.sources import tiff_pages
+    from ngffkit.sources.tiff import pages as tiff_pages
 
     read: list[int] = []
     real = tiff_pages.read_bytes

@@ -20,6 +20,7 @@ from makers import How
 from numcodecs import Blosc, Delta
 
 import ngffkit as nk
+from ngffkit import writing
 from ngffkit.grid import Axis, Grid
 from ngffkit.missing import coarse_box
 
@@ -564,3 +565,28 @@ def _inside(coarse: np.ndarray, coords: list[int], shape: Any, factor: Any) -> n
         stop = high // step - (margin if high < size else 1 if step > 1 else 0)
         box.append(slice(start, max(start, stop)))
     return coarse[tuple(box)]
+
+
+# --- arrays that say of themselves that nothing was left out --------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options", [{"version": "0.4", "shards": None}, {"shards": None}, {"shards": 16}], ids=str
+)
+@pytest.mark.parametrize("mag", ["1", "2"])
+def test_what_we_wrote_left_out_nothing_so_absence_is_loss(tmp_path, options, mag):
+    """No witness is needed: the coarsest mag has none, and these pixels are fill anyway."""
+    pixels = np.zeros((16, 32, 32), np.uint8)
+    root = tmp_path / "a.zarr"
+    writing.convert(pixels, root, voxel_size=(1, 1, 1), mags=["1", "2"], chunks=8, **options)
+    assert not nk.open_dataset(root, mag=mag).image.values.any()
+    level = root / ("0" if mag == "1" else "1")
+    files = (path for path in sorted(level.rglob("*")) if path.is_file())
+    objects = [path for path in files if path.name.isdecimal()]
+    objects[-1].unlink()
+    with pytest.raises(nk.ChunkError, match="absent, but its writer left out none") as caught:
+        nk.open_dataset(root, mag=mag).image.load()
+    assert caught.value.key == objects[-1].relative_to(root).as_posix()
+    with pytest.warns(nk.NgffWarning, match="its writer left out none"):
+        nk.open_dataset(root, mag=mag, missing="warn").image.load()
+    assert not nk.open_dataset(root, mag=mag, missing="fill").image.values.any()

@@ -104,7 +104,7 @@ def test_variants(corpus, truth, folder):
             continue
         path = corpus / "real" / name
         # also by the reader of planes, to which a list leads
-        from ngffkit.sources.rasters import probe, read_plane
+        from ngffkit.sources.rasters.reading import probe, read_plane
 
         pixels, head = read_plane(str(path)), probe(str(path))
         assert (head.shape, head.dtype) == (pixels.shape[-2:], pixels.dtype)

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ngffkit.errors import NgffError
-from ngffkit.sources.guessing import guess
-from ngffkit.sources.patterns import compile_pattern, natural, place
+from ngffkit.sources.stacks.guessing import guess
+from ngffkit.sources.stacks.patterns import compile_pattern, natural, place
 
 
 @pytest.mark.parametrize(

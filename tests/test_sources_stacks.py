@@ -177,7 +177,7 @@ def test_tiles_are_laid_side_by_side(tmp_path):
 
 
 def test_files_of_several_pages_are_stacked(tmp_path):
-    pytest.importorskip("ngffkit.sources.tiff")
+    pytest.importorskip("ngffkit.sources.tiff.source")
     truth = pixels(3, 4, 6, 7)
     for t, stack in enumerate(truth):
         save(tmp_path / f"run_{t}.tif", stack, imagej=True, metadata={"axes": "ZYX"})
@@ -524,7 +524,7 @@ def test_thousands_of_files_are_opened_by_their_headers(tmp_path):
 
 @pytest.mark.parametrize("kind", ["png", "bmp", "jpg", "tif", "zlib.tif"])
 def test_damage_of_any_byte_is_an_error_of_ours_or_pixels_of_the_right_shape(tmp_path, kind):
-    from ngffkit.sources.rasters import probe, read_plane
+    from ngffkit.sources.rasters.reading import probe, read_plane
 
     ending = kind.rpartition(".")[2]
     path = tmp_path / f"a.{ending}"

@@ -14,7 +14,8 @@ from ngffkit.cli.parsing import Typed
 from ngffkit.cli.webknossos import translated
 from ngffkit.errors import NgffError, PlanError
 from ngffkit.execute.running import Progress, Watch
-from ngffkit.planning.plan import Plan, Result, about
+from ngffkit.planning.options import about
+from ngffkit.planning.plan import Plan, Result
 from ngffkit.progress import live, warm_up
 
 #: What says how the command line behaves, not what is written.

@@ -16,13 +16,10 @@ from ngffkit.editing.place import Place, refuse
 from ngffkit.errors import MetadataError, PlanError
 from ngffkit.execute.cutting import cut_up
 from ngffkit.execute.job import Job, LevelJob
-from ngffkit.execute.running import workers_of
-from ngffkit.execute.work import cpus
 from ngffkit.grid import Grid
 from ngffkit.image import Image
-from ngffkit.planning.memory import SLACK, fitting_threads, least, resident, share_out
+from ngffkit.planning.memory import Room, fitting_threads, least, share_out
 from ngffkit.planning.options import RunOptions
-from ngffkit.planning.plan import about
 from ngffkit.reduce.methods import METHODS, method_of
 from ngffkit.sources.contract import Box, Source
 from ngffkit.stores.targets import Target
@@ -313,29 +310,19 @@ def shared_out(
     PlanError
         When it does not fit into ``memory``.
     """
-    processes = run.executor == "processes"
-    count = (run.workers or workers_of(run.executor)) if processes else 1
-    threads = (run.workers or cpus()) if run.executor == "threads" else 1
-    base = resident() + SLACK
-    budget = run.budget // count - base
-    fitting, needed = fitting_threads(levels, method, threads, budget)
-    readers = buffers = 1
+    room = Room.of(run)
+    threads, readers, buffers, needed = room.threads, 1, 1, 0
     done = tuple(levels)
     if source is not None:
-        share = share_out(levels[0].cut, source.info, threads, budget)
-        if share is None:
-            needed = max(needed, least(levels[0].cut, source.info))
-        else:
-            readers, buffers = share.readers, share.buffers
-            done = (replace(levels[0], cut=share.cut), *levels[1:])
-    if needed > budget:
-        total = (base + needed) * count
-        refuse(
-            "memory",
-            f"{about(run.budget)} is too little",
-            f"pass memory='{-(-total // 10**6) + 1} MB' or more",
-        )
-    return Job(target, source, done, offset, method, fitting, readers, buffers, update=True)
+        cut = levels[0].cut
+        share = share_out(cut, source.info, threads, room.each) or least(cut, source.info)
+        threads, readers, buffers = share.threads, share.readers, share.buffers
+        needed = share.nbytes
+        done = (replace(levels[0], cut=share.cut), *levels[1:])
+    threads, coarse = fitting_threads(levels, method, threads, room.each)
+    if max(needed, coarse) > room.each:
+        raise PlanError([room.too_little(max(needed, coarse))])
+    return Job(target, source, done, offset, method, threads, readers, buffers, update=True)
 
 
 __all__ = [

@@ -18,6 +18,9 @@ from ngffkit.sources.contract import Box
 #: A slab grows to this many bytes where chunks and planes leave the choice.
 SLAB_BYTES = 16 * 2**20
 
+#: Blocks that are smaller are read several at a time, up to this many bytes.
+READ_BYTES = 2 * 2**20
+
 #: A task grows to this many bytes: less, and the bookkeeping shows; more, and a kill costs more.
 TASK_BYTES = 64 * 2**20
 
@@ -186,6 +189,18 @@ def fit(cut: Cut, limit: int) -> Cut | None:
         if room >= 1:
             return replace(cut, slab=slab)
     return None
+
+
+def read_step(block: tuple[int, ...], cut: Cut) -> tuple[int, ...]:
+    """Grow small blocks to parts that are worth a call, the last axis first."""
+    out = list(block)
+    for i in reversed(range(len(out))):
+        pixels = math.prod(min(o, n) for o, n in zip(out, cut.shape, strict=True))
+        times = max(1, READ_BYTES // cut.itemsize // max(1, pixels))
+        out[i] = min(out[i] * times, max(cut.slab[i], out[i]))
+        if out[i] < min(cut.slab[i], cut.shape[i]):
+            break
+    return tuple(out)
 
 
 def _nbytes(part: Sequence[int], shape: Sequence[int], itemsize: int) -> int:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ngffkit.chunks.encoding import ShardIndex, whole_chunk
-from ngffkit.execute.cutting import overlap, pieces, size_of
+from ngffkit.execute.cutting import overlap, pieces, size_of, whole
 from ngffkit.execute.job import LevelJob
 from ngffkit.sources.contract import Box
 from ngffkit.stores.targets import Partial, Target, Written
@@ -35,6 +35,15 @@ class _Shard:
     partial: Partial
     index: ShardIndex
     left: int
+    writes: list[Future[None]] = field(default_factory=list)
+
+    def finish(self, *, checked: bool) -> Written:
+        """Append the index, with a checksum or without, and let the shard exist."""
+        # they were handed to the same threads before this was, so they run or have run
+        for write in self.writes:
+            write.result()
+        self.partial.append(self.index.encoded(checked=checked))
+        return self.partial.commit()
 
 
 @dataclass(slots=True)
@@ -60,8 +69,10 @@ class ObjectWriter:
     pool: Executor
     window: int
     tick: Callable[[int], None]
-    written: list[Written] = field(default_factory=list)
+    _written: list[Written | Future[Written]] = field(default_factory=list)
     _shards: dict[Coords, _Shard] = field(default_factory=dict)
+    _begun: list[_Shard] = field(default_factory=list)
+    _writes: deque[Future[None]] = field(default_factory=deque)
 
     def write(self, box: Box, pixels: Pixels) -> None:
         """Write the chunks of a box, which ends where chunks or the array end."""
@@ -79,10 +90,15 @@ class ObjectWriter:
                 future.cancel()
             raise
 
+    def finish(self) -> tuple[Written, ...]:
+        """Wait until all objects are there, and return what is known of them."""
+        return tuple(w if isinstance(w, Written) else w.result() for w in self._written)
+
     def abort(self) -> None:
-        """Leave nothing behind of the objects that were begun."""
-        for shard in self._shards.values():
+        """Leave nothing behind of objects that are not whole; the pool has come to its end."""
+        for shard in self._begun:
             shard.partial.abort()
+        self._begun.clear()
         self._shards.clear()
 
     @property
@@ -92,10 +108,11 @@ class ObjectWriter:
     def _chunks(self, box: Box) -> Iterator[Box]:
         """Yield the chunks of a box whose objects are to be written."""
         layout = self.level.spec.layout
+        every = self.level.box == whole(layout.shape)
         # unit by unit, so that the order is the same however large slabs are
         for unit in pieces(box, self.level.cut.unit):
             for chunk in pieces(unit, layout.chunks):
-                if overlap(self._object_box(chunk), self.level.box):
+                if every or overlap(self._object_box(chunk), self.level.box):
                     yield chunk
 
     def _object_box(self, chunk: Box) -> Box:
@@ -138,7 +155,7 @@ class ObjectWriter:
     def _take(self, chunk: Box, future: Future[bytes | Written | None]) -> None:
         found = future.result()
         if isinstance(found, Written):
-            self.written.append(found)
+            self._written.append(found)
         else:
             self._append(chunk, found)
         self.tick(math.prod(size_of(chunk)) * self.level.spec.layout.dtype.itemsize)
@@ -152,13 +169,17 @@ class ObjectWriter:
         if encoded is not None:
             inner = self._coords(chunk, layout.chunks)
             place = tuple(c % g for c, g in zip(inner, shard.index.grid, strict=True))
-            shard.index.place(place, shard.partial.append(encoded), len(encoded))
+            offset, write = shard.partial.reserve(encoded)
+            shard.index.place(place, offset, len(encoded))
+            shard.writes.append(self.pool.submit(write))
+            self._writes.append(shard.writes[-1])
+            while len(self._writes) > self.window:
+                self._writes.popleft().result()
         shard.left -= 1
         if not shard.left:
-            index, sharding = shard.index.encoded(), self.level.spec.sharding
+            sharding = self.level.spec.sharding
             checked = sharding is None or sharding.checked
-            shard.partial.append(index if checked else index[:-4])
-            self.written.append(shard.partial.commit())
+            self._written.append(self.pool.submit(shard.finish, checked=checked))
             del self._shards[coords]
 
     def _begin(self, coords: Coords) -> _Shard:
@@ -169,4 +190,6 @@ class ObjectWriter:
             for c, o, n in zip(coords, layout.object_shape, layout.shape, strict=True)
         )
         count = math.prod(-(-n // c) for n, c in zip(size_of(box), layout.chunks, strict=True))
-        return _Shard(self.target.begin(self._key(coords)), ShardIndex.empty(grid), count)
+        shard = _Shard(self.target.begin(self._key(coords)), ShardIndex.empty(grid), count)
+        self._begun.append(shard)
+        return shard

@@ -187,7 +187,11 @@ _Crew = Callable[[Job, Iterator[Task], _Counter], Iterator[Done]]
 @contextmanager
 def _crew(executor: Any, workers: int | None) -> Iterator[_Crew]:
     if executor == "threads":
-        yield _here
+        here = _Here()
+        try:
+            yield here
+        finally:
+            here.close()
         return
     if executor == "processes":
         import multiprocessing
@@ -240,12 +244,24 @@ def workers_of(executor: Any) -> int:
     return int(getattr(executor, "_max_workers", 0)) or cpus()
 
 
-def _here(job: Job, tasks: Iterator[Task], counter: _Counter) -> Iterator[Done]:
-    worker = Worker(job)
-    for task in tasks:
-        done = worker.run(task, counter.tick)
-        job.target.sync()
-        yield done
+class _Here:
+    """Does the work in this process; what one level keeps for the next stays between calls."""
+
+    def __init__(self) -> None:
+        self._worker: Worker | None = None
+
+    def __call__(self, job: Job, tasks: Iterator[Task], counter: _Counter) -> Iterator[Done]:
+        if self._worker is None or self._worker.job is not job:
+            self.close()
+            self._worker = Worker(job, keeps=True)
+        for task in tasks:
+            done = self._worker.run(task, counter.tick)
+            job.target.sync()
+            yield done
+
+    def close(self) -> None:
+        if self._worker is not None:
+            self._worker.close()
 
 
 def _elsewhere(pool: Any, count: int) -> _Crew:

@@ -8,6 +8,7 @@ then. So memory depends on chunks, planes and threads, never on the size of the 
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -20,15 +21,13 @@ import numpy.typing as npt
 from ngffkit.chunks.encoding import COMPLETE
 from ngffkit.chunks.reader import ArrayReader
 from ngffkit.errors import NgffError, SourceError
-from ngffkit.execute.cutting import Cut, overlap, pieces, size_of, within
+from ngffkit.execute.blocks import Blocks
+from ngffkit.execute.cutting import overlap, pieces, read_step, size_of, within
 from ngffkit.execute.job import Done, Job, LevelJob, Skipped, Task
-from ngffkit.execute.objects import ObjectWriter
+from ngffkit.execute.objects import ObjectWriter, Pixels
 from ngffkit.execute.staging import Stage
 from ngffkit.reduce import METHODS, reduce
 from ngffkit.sources.contract import Box, Source, check_pixels
-
-#: Blocks that are smaller are read several at a time, up to this many bytes.
-_READ_BYTES = 2 * 2**20
 
 #: Blocks that are tried one by one when one of them can't be read; pixels of arrays are no blocks.
 _MOST_BLOCKS = 4096
@@ -47,13 +46,14 @@ class Worker:
     ----------
     job : Job
         What is to be done.
-    scratch : str or None
-        Folder for scratch files; the system's when None.
+    keeps : bool
+        Whether it does all tasks, so that what the next mag needs of a chunk is worth keeping.
     """
 
     job: Job
-    scratch: str | None = None
+    keeps: bool = False
     _readers: dict[int, ArrayReader] = field(default_factory=dict)
+    _blocks: dict[int, Blocks | None] = field(default_factory=dict)
     lock: Any = field(default_factory=threading.Lock, repr=False)
 
     def run(self, task: Task, tick: Tick = lambda _: None) -> Done:
@@ -86,19 +86,61 @@ class Worker:
             if level.parent is None:
                 copy = _Copy(self, level, pool)
                 for slab, pixels in copy.slabs(box):
-                    writer.write(slab, self._kept(task.level, slab, pixels))
+                    writer.write(
+                        slab, self._noting(task.level, self._kept(task.level, slab, pixels))
+                    )
                 skipped = tuple(copy.skipped.values())
             else:
-                writer.write(box, self._coarse(task.level))
+                writer.write(box, self._noting(task.level, self._coarse(task.level)))
+            written = writer.finish()
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             writer.abort()
             raise
         pool.shutdown()
         nbytes = _count(size_of(box)) * level.spec.layout.dtype.itemsize
-        return Done(task, tuple(writer.written), skipped, nbytes)
+        return Done(task, written, skipped, nbytes)
+
+    @property
+    def scratch(self) -> str:
+        """Folder for scratch files: on the disk of the target, if that is here."""
+        beside = f"{self.job.target.url}.journal"
+        return beside if os.path.isdir(beside) else tempfile.gettempdir()  # noqa: PTH112 - a str
+
+    def close(self) -> None:
+        """Remove scratch files."""
+        for blocks in self._blocks.values():
+            if blocks is not None:
+                blocks.close()
+        self._blocks.clear()
 
     # --- where pixels come from ---------------------------------------------------------------
+
+    def _noting(self, level: int, pixels: Pixels) -> Pixels:
+        """Return the same pixels, of which children are told as they pass."""
+        if not self.keeps:
+            return pixels
+        for done in [child for child in self._blocks if child < level]:
+            blocks = self._blocks.pop(done)
+            if blocks is not None:
+                blocks.close()
+        for child, entry in enumerate(self.job.levels):
+            if entry.parent == level and child not in self._blocks:
+                self._blocks[child] = Blocks.of(self.job, child, self.scratch)
+        told = [
+            blocks
+            for child, blocks in self._blocks.items()
+            if blocks is not None and self.job.levels[child].parent == level
+        ]
+
+        def chunk(box: Box) -> npt.NDArray[Any]:
+            # rows that lie side by side are reduced ten times as fast, and encoded as they are
+            found = np.ascontiguousarray(pixels(box))
+            for blocks in told:
+                blocks.put(box, found)
+            return found
+
+        return chunk if told else pixels
 
     def reader(self, level: int) -> ArrayReader:
         """Return what reads a level of the target; absent objects are fill, or lost."""
@@ -136,8 +178,12 @@ class Worker:
         shape = self.job.levels[entry.parent].spec.layout.shape
         parent = self.reader(entry.parent)
         halo = [METHODS[self.job.method].halo(f) for f in entry.step]
+        blocks = self._blocks.get(level)
 
         def made(box: Box) -> npt.NDArray[Any]:
+            kept = None if blocks is None else blocks.get(box)
+            if kept is not None:
+                return kept
             inner = [
                 (s.start * f, min(s.stop * f, n))
                 for s, f, n in zip(box, entry.step, shape, strict=True)
@@ -338,18 +384,6 @@ class _Copy:
         for future in futures:
             future.cancel()
         wait(futures)
-
-
-def read_step(block: tuple[int, ...], cut: Cut) -> tuple[int, ...]:
-    """Grow small blocks to parts that are worth a call, the last axis first."""
-    out = list(block)
-    for i in reversed(range(len(out))):
-        pixels = _count(tuple(min(o, n) for o, n in zip(out, cut.shape, strict=True)))
-        times = max(1, _READ_BYTES // cut.itemsize // max(1, pixels))
-        out[i] = min(out[i] * times, max(cut.slab[i], out[i]))
-        if out[i] < min(cut.slab[i], cut.shape[i]):
-            break
-    return tuple(out)
 
 
 def cpus() -> int:

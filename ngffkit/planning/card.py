@@ -164,7 +164,7 @@ def voxel_of(grid: Grid) -> str:
 
 
 def _memory(plan: Plan) -> str:
-    return f"at most {_about(plan.peak_memory)} of the {_about(plan.options.run.budget)} allowed"
+    return f"at most {_about(plan.peak_memory)} of the {_about(plan.cost.budget)} allowed"
 
 
 def _work(plan: Plan) -> str:
@@ -276,7 +276,7 @@ def _labels(items: Sequence[ImageJob]) -> Table:
 
 
 def _about(nbytes: float) -> str:
-    from ngffkit.planning.plan import about
+    from ngffkit.planning.options import about
 
     return about(nbytes)
 
@@ -321,7 +321,7 @@ def _elided(text: str, width: int) -> str:
 
 
 def _meter(plan: Plan) -> str:
-    budget = plan.options.run.budget
+    budget = plan.cost.budget
     share = plan.peak_memory / budget
     over = " class='over'" if share > 1 else ""
     percent = f"{min(1.0, share):.0%}"

@@ -38,7 +38,7 @@ def facts_of(plan: Plan) -> dict[str, Any]:
         "files": plan.files,
         "tasks": plan.tasks,
         "peak_memory": plan.peak_memory,
-        "memory": plan.options.run.budget,
+        "memory": plan.cost.budget,
         "scratch": plan.cost.scratch,
         "seconds": plan.cost.seconds,
         "fingerprint": plan.fingerprint,

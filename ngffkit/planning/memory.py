@@ -6,11 +6,14 @@ import math
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from ngffkit.execute.cutting import Cut, fit
+from ngffkit.errors import Problem
+from ngffkit.execute.cutting import Cut, fit, read_step
 from ngffkit.execute.job import LevelJob
-from ngffkit.execute.work import AHEAD, read_step
+from ngffkit.execute.running import workers_of
+from ngffkit.execute.work import AHEAD, cpus
+from ngffkit.planning.options import RunOptions, about
 from ngffkit.reduce import METHODS
 from ngffkit.sources.contract import SourceInfo
 
@@ -18,7 +21,69 @@ from ngffkit.sources.contract import SourceInfo
 SLACK = 40 * 2**20
 
 #: Freed memory is not given back at once: this much more than what is in use.
-_HELD = 1.15
+_HELD = 1.05
+
+#: What the work may take where nobody says.
+_WORK = 10**9
+
+#: What a new process takes before it works: Python, numpy, the readers.
+_FRESH = 120 * 2**20
+
+#: What reducing a chunk takes while it is at hand, per thread, whatever the method.
+_REDUCING = 6 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The memory that there is for the work itself.
+
+    Parameters
+    ----------
+    base : int
+        Bytes that this process has, and what it will load.
+    workers : int
+        Processes that work, besides this one; 0 when it works itself.
+    threads : int
+        Threads of a task.
+    budget : int
+        Bytes that may be taken in all.
+    """
+
+    base: int
+    workers: int
+    threads: int
+    budget: int
+
+    @classmethod
+    def of(cls, run: RunOptions) -> Room:
+        """Return what a run may take, with what this process has now."""
+        processes = run.executor == "processes"
+        base = resident() + SLACK
+        workers = (run.workers or workers_of(run.executor)) if processes else 0
+        threads = (run.workers or cpus()) if run.executor == "threads" else 1
+        budget = run.budget
+        if budget is None:
+            budget = base + workers * _FRESH + _WORK
+        return cls(base, workers, threads, budget)
+
+    @property
+    def each(self) -> int:
+        """Bytes for the work of one task."""
+        if not self.workers:
+            return self.budget - self.base
+        return (self.budget - self.base) // self.workers - _FRESH
+
+    def total(self, work: int) -> int:
+        """Return what is taken in all when a task takes `work` bytes."""
+        return self.base + (self.workers * (_FRESH + work) if self.workers else work)
+
+    def too_little(self, work: int) -> Problem:
+        """Say that a task which takes `work` bytes doesn't fit, and what would do."""
+        what = f"{about(self.budget)} is too little"
+        what += f" for {self.workers} processes" if self.workers else ""
+        # rounded up so that what is asked for is enough
+        enough = -(-self.total(work) // 10**6) + 1
+        return Problem("memory", "error", what, f"pass memory='{enough} MB' or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +94,8 @@ class Share:
     ----------
     cut : Cut
         With slabs that fit.
+    threads : int
+        Threads that encode.
     readers : int
         Blocks that are decoded at the same time.
     buffers : int
@@ -38,13 +105,14 @@ class Share:
     """
 
     cut: Cut
+    threads: int
     readers: int
     buffers: int
     nbytes: int
 
 
 def share_out(cut: Cut, info: SourceInfo, threads: int, budget: int) -> Share | None:
-    """Choose slabs, readers and buffers for copying level 0 within `budget` bytes.
+    """Choose slabs, readers, buffers and threads for copying level 0 within `budget` bytes.
 
     Parameters
     ----------
@@ -53,40 +121,44 @@ def share_out(cut: Cut, info: SourceInfo, threads: int, budget: int) -> Share | 
     info : SourceInfo
         Its blocks, and what decoding one takes.
     threads : int
-        Threads that encode.
+        Threads that may encode.
     budget : int
         Bytes.
 
     Returns
     -------
     Share or None
-        Without a scratch file if it can be; None when not even one block fits.
+        Without a scratch file if it can be, with as many threads as can be; None when not even
+        one block fits.
     """
     staged: Share | None = None
-    for readers in range(threads, 0, -1):
-        fixed = _encoding(cut, threads) + readers * _reading(cut, info)
+    fewer = [(threads, readers) for readers in range(threads, 0, -1)]
+    fewer += [(count, 1) for count in range(threads - 1, 0, -1)]
+    for count, readers in fewer:
+        fixed = _encoding(cut, count) + readers * _reading(cut, info)
         for buffers in (2, 1):
             found = fit(cut, max(0, int(budget / _HELD) - fixed) // buffers)
             if found is None:
                 continue
             nbytes = int((fixed + buffers * found.slab_nbytes) * _HELD)
-            share = Share(found, readers, buffers, nbytes)
+            share = Share(found, count, readers, buffers, nbytes)
             if not found.staged:
                 return share
             staged = staged or share
     return staged
 
 
-def least(cut: Cut, info: SourceInfo) -> int:
-    """Return the smallest budget that `share_out` can work with."""
+def least(cut: Cut, info: SourceInfo) -> Share:
+    """Return the smallest share that `share_out` can give."""
     smallest = math.prod(min(c, n) for c, n in zip(cut.chunks, cut.shape, strict=True))
-    return int((_encoding(cut, 1) + _reading(cut, info) + smallest * cut.itemsize) * _HELD) + 1
+    fixed = _encoding(cut, 1) + _reading(cut, info)
+    return Share(cut, 1, 1, 1, int((fixed + smallest * cut.itemsize) * _HELD) + 1)
 
 
 def _encoding(cut: Cut, threads: int) -> int:
     """Return what encoding takes: copies of chunks, and encoded ones that wait."""
     chunk = math.prod(cut.chunks) * cut.itemsize
-    return (2 * threads + AHEAD * threads) * chunk
+    return (3 * threads + AHEAD * threads) * chunk + threads * _REDUCING
 
 
 def _reading(cut: Cut, info: SourceInfo) -> int:
@@ -121,11 +193,6 @@ def fitting_threads(
         if most <= budget or count == 1:
             return count, most
     return 1, 0
-
-
-def with_cut(level: LevelJob, cut: Cut) -> LevelJob:
-    """Return a level with other slabs."""
-    return replace(level, cut=cut)
 
 
 def resident() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -83,8 +84,9 @@ class RunOptions:
 
     Parameters
     ----------
-    memory : str or int
-        What this process may take in all, e.g. ``"500 MB"``; see `Plan.peak_memory`.
+    memory : str or int, optional
+        What this process may take in all, e.g. ``"500 MB"``; see `Plan.peak_memory`. When left
+        out, a gigabyte more than it has.
     executor : str or object
         ``"threads"``: this process. ``"processes"``: as many as `workers`. A `dask.distributed`
         Client or any `concurrent.futures.Executor`: its workers, which must reach source and
@@ -102,7 +104,7 @@ class RunOptions:
         For the store of the target, as `storage_options` are for the source.
     """
 
-    memory: str | int = "1 GB"
+    memory: str | int | None = None
     executor: Any = field(default="threads", hash=False, compare=False)
     workers: int | None = None
     on_error: Literal["raise", "skip"] = "raise"
@@ -130,9 +132,9 @@ class RunOptions:
             raise PlanError(problems)
 
     @property
-    def budget(self) -> int:
-        """The memory in bytes."""
-        return nbytes_of(self.memory, "memory")
+    def budget(self) -> int | None:
+        """The memory in bytes, None when nobody said."""
+        return None if self.memory is None else nbytes_of(self.memory, "memory")
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,3 +223,17 @@ def nbytes_of(text: str | float, option: str) -> int:
     number, letter, binary = found
     base = 1024 ** "KMGT".find(letter) * 1024 if binary else _UNITS[letter]
     return int(number * base)
+
+
+def about(nbytes: float) -> str:
+    """Spell a number of bytes for people, in units of 1000.
+
+    Examples
+    --------
+    >>> about(1_340_000), about(900)
+    ('1.3 MB', '900 B')
+    """
+    if nbytes < 1000:
+        return f"{nbytes:.0f} B"
+    i = min(int(math.log(nbytes, 1000)), 5)
+    return f"{nbytes / 1000**i:.{1 if nbytes / 1000**i < 100 else 0}f} {' kMGTP'[i]}B"

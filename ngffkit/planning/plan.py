@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,6 +51,8 @@ class Cost:
         Bytes of memory that this process has before it starts.
     peak_memory : int
         Bytes of memory that this process won't exceed.
+    budget : int
+        Bytes of memory that it may take.
     stored : int
         Estimated bytes in the target, from a sample of the source.
     scratch : int
@@ -62,6 +63,7 @@ class Cost:
 
     base: int
     peak_memory: int
+    budget: int
     stored: int
     scratch: int = 0
     seconds: float | None = None
@@ -212,17 +214,3 @@ class Plan:
         from ngffkit.planning.card import html_of
 
         return html_of(self)
-
-
-def about(nbytes: float) -> str:
-    """Spell a number of bytes for people, in units of 1000.
-
-    Examples
-    --------
-    >>> about(1_340_000), about(900)
-    ('1.3 MB', '900 B')
-    """
-    if nbytes < 1000:
-        return f"{nbytes:.0f} B"
-    i = min(int(math.log(nbytes, 1000)), 5)
-    return f"{nbytes / 1000**i:.{1 if nbytes / 1000**i < 100 else 0}f} {' kMGTP'[i]}B"

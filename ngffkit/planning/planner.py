@@ -15,23 +15,15 @@ from ngffkit.errors import NgffError, NotFoundError, PlanError, Problem
 from ngffkit.execute.cutting import cut_up, whole
 from ngffkit.execute.job import ImageJob, Job, LevelJob
 from ngffkit.execute.journal import read_journal
-from ngffkit.execute.running import workers_of
 from ngffkit.execute.work import cpus
 from ngffkit.grid import Grid
 from ngffkit.image import Image, LabelInfo, Level
 from ngffkit.layout import Layout
 from ngffkit.planning.layouts import layout_of
-from ngffkit.planning.memory import (
-    SLACK,
-    Share,
-    fitting_threads,
-    least,
-    resident,
-    share_out,
-)
-from ngffkit.planning.options import Options, WriteOptions
+from ngffkit.planning.memory import Room, fitting_threads, least, share_out
+from ngffkit.planning.options import Options, WriteOptions, about
 from ngffkit.planning.packed import open_place
-from ngffkit.planning.plan import Cost, Plan, about
+from ngffkit.planning.plan import Cost, Plan
 from ngffkit.planning.sampling import Sample, sample_source
 from ngffkit.planning.sidecar import doubts
 from ngffkit.pyramids import grids, ladder
@@ -78,9 +70,10 @@ def make_plan(source: Any, target: Any, options: Options) -> Plan:
     place, packed = open_place(target, options.run.target_options, options.write.version)
     drafts = list(_drafts(found, options))
     problems = [*found.info.notes, *_about_target(place, packed, options)]
-    images, base, peak = _share(drafts, place, options, problems)
+    room = Room.of(options.run)
+    images, peak = _share(drafts, place, options, room, problems)
     sample = sample_source(found, images[0].job.levels[0])
-    cost = _cost(images, sample, base, peak, options)
+    cost = _cost(images, sample, room, peak, options)
     problems += _about_space(place, cost, sample)
     problems += doubts(images) if options.write.sidecar else []
     facts = _facts(found, drafts, options)
@@ -171,61 +164,52 @@ def compression_of(text: str) -> Compression:
 
 
 def _share(
-    drafts: Sequence[_Draft], target: Target, options: Options, problems: list[Problem]
-) -> tuple[tuple[ImageJob, ...], int, int]:
-    """Share the memory out; return the jobs, what is taken already, and the peak."""
-    run = options.run
-    processes = run.executor == "processes"
-    count = (run.workers or workers_of(run.executor)) if processes else 1
-    threads = (run.workers or cpus()) if run.executor == "threads" else 1
-    base = resident() + SLACK
-    budget = run.budget // count - base
+    drafts: Sequence[_Draft],
+    target: Target,
+    options: Options,
+    room: Room,
+    problems: list[Problem],
+) -> tuple[tuple[ImageJob, ...], int]:
+    """Share the memory out; return the jobs, and the peak."""
     images, most, needed = [], 0, 0
     for draft in drafts:
-        info = draft.source.info
-        share = share_out(draft.levels[0].cut, info, threads, budget)
+        info, cut = draft.source.info, draft.levels[0].cut
+        share = share_out(cut, info, room.threads, room.each)
         if share is None:
-            needed = max(needed, least(draft.levels[0].cut, info))
-            share = Share(draft.levels[0].cut, 1, 1, needed)
-        fitting, coarse = fitting_threads(draft.levels, draft.method, threads, budget)
-        needed = max(needed, coarse if coarse > budget else 0)
-        levels = (replace(draft.levels[0], cut=share.cut), *draft.levels[1:])
+            share = least(cut, info)
+            needed = max(needed, share.nbytes)
+        threads, coarse = fitting_threads(draft.levels, draft.method, share.threads, room.each)
+        needed = max(needed, coarse if coarse > room.each else 0)
         job = Job(
             target,
             draft.source,
-            levels,
-            (0,) * len(levels[0].cut.shape),
+            (replace(draft.levels[0], cut=share.cut), *draft.levels[1:]),
+            (0,) * len(cut.shape),
             draft.method,
-            fitting,
+            threads,
             share.readers,
             share.buffers,
-            run.on_error == "skip",
+            options.run.on_error == "skip",
         )
         images.append(ImageJob(draft.path, draft.image, job))
         most = max(most, share.nbytes, coarse)
     if needed:
-        problems.append(_too_little((base + needed) * count, count, run.budget))
-    return tuple(images), base, (base + most) * count
-
-
-def _too_little(total: int, count: int, budget: int) -> Problem:
-    what = f"{about(budget)} is too little" + (f" for {count} processes" if count > 1 else "")
-    # rounded up so that what is asked for is enough
-    return Problem("memory", "error", what, f"pass memory='{-(-total // 10**6) + 1} MB' or more")
+        problems.append(room.too_little(needed))
+    return tuple(images), room.total(most)
 
 
 # --- what it costs ------------------------------------------------------------------------------
 
 
 def _cost(
-    images: Sequence[ImageJob], sample: Sample, base: int, peak: int, options: Options
+    images: Sequence[ImageJob], sample: Sample, room: Room, peak: int, options: Options
 ) -> Cost:
     raw = sum(lv.spec.layout.nbytes for item in images for lv in item.job.levels)
     first = images[0].job.levels[0]
     scratch = first.cut.unit_nbytes if first.cut.staged else 0
     workers = options.run.workers or cpus()
     seconds = None if sample.rate is None else raw / (sample.rate * workers)
-    return Cost(base, peak, int(raw * sample.ratio), scratch, seconds)
+    return Cost(room.base, peak, room.budget, int(raw * sample.ratio), scratch, seconds)
 
 
 def _about_target(target: Target, packed: str | None, options: Options) -> list[Problem]:

@@ -15,7 +15,7 @@ import os
 import shutil
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -346,6 +346,11 @@ class LocalPartial:
         """Append bytes; return the offset where they begin."""
         self._check()
         return self._spool.append(data)
+
+    def reserve(self, data: Any) -> tuple[int, Callable[[], None]]:
+        """Append bytes later: return where they will begin, and what writes them there."""
+        self._check()
+        return self._spool.reserve(data)
 
     def commit(self) -> Written:
         """Force the file to the disk, rename it, and force its name to the disk."""

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
 from ngffkit.errors import NgffError, NotFoundError
 from ngffkit.stores.base import LocalStore, Store
@@ -47,6 +46,8 @@ def open_store(source: Any, storage_options: Mapping[str, Any] | None = None) ->
         if "://" not in text and "::" not in text:
             return _open_local(text)
         if scheme == "file":
+            from urllib.request import url2pathname  # late: it brings http and ssl
+
             return _open_local(url2pathname(urlsplit(text).path))
         return _open_remote(text.rstrip("/"), scheme, dict(storage_options or {}))
     return _open_object(source)

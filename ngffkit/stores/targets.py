@@ -11,12 +11,11 @@ import errno
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import google_crc32c
 
@@ -71,6 +70,12 @@ class Partial(Protocol):
         """Append bytes; return the offset where they begin.
 
         After a WriteError nothing of `data` counts, and the same call may be made again.
+        """
+
+    def reserve(self, data: Any) -> tuple[int, Callable[[], None]]:
+        """Append bytes later: return where they will begin, and what writes them there.
+
+        Any thread may call that, once, before `commit`; if it raises, the object must be aborted.
         """
 
     def commit(self) -> Written:
@@ -178,7 +183,11 @@ def open_target(url: Any, storage_options: Mapping[str, Any] | None = None) -> T
     if scheme in ("file", "local"):
         from ngffkit.stores.folders import LocalTarget
 
-        path = url2pathname(urlsplit(text).path) if "://" in text else text
+        path = text
+        if "://" in text:
+            from urllib.request import url2pathname  # late: it brings http and ssl
+
+            path = url2pathname(urlsplit(text).path)
         try:
             return LocalTarget(Path(path).expanduser())
         except (OSError, ValueError, RuntimeError) as err:
@@ -232,6 +241,8 @@ def view_of(data: Any) -> memoryview:
 
 def crc_of(view: memoryview, crc: int = 0) -> int:
     """Return the CRC-32C of what came before, with `crc`, and `view` (RFC 3720, B.4)."""
+    if isinstance(view.obj, bytes) and view.nbytes == len(view.obj):
+        return int(google_crc32c.extend(crc, view.obj))
     for start in range(0, len(view), _PIECE):
         crc = google_crc32c.extend(crc, bytes(view[start : start + _PIECE]))
     return crc
@@ -328,6 +339,22 @@ class Spool:
             self._crc = crc_of(view, self._crc)
             self.size += len(view)
         return begin
+
+    def reserve(self, data: Any) -> tuple[int, Callable[[], None]]:
+        """Count bytes as appended; return where they begin, and what writes them there."""
+        view = view_of(data)
+        with self._lock:
+            begin = self.size
+            self._crc = crc_of(view, self._crc)
+            self.size += len(view)
+
+        def write() -> None:
+            try:
+                write_at(self.fd, view, begin)
+            except OSError as err:
+                raise write_error(self.key, self.url, err, self.where) from err
+
+        return begin, write
 
     def settle(self) -> Written:
         """Cut off what a failed write has left, and tell what the file holds."""

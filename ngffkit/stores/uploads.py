@@ -10,7 +10,7 @@ import contextlib
 import datetime as dt
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -278,6 +278,11 @@ class Upload:
         """Append bytes; return the offset where they begin."""
         self._check()
         return self._spool.append(data)
+
+    def reserve(self, data: Any) -> tuple[int, Callable[[], None]]:
+        """Append bytes later: return where they will begin, and what writes them there."""
+        self._check()
+        return self._spool.reserve(data)
 
     def commit(self) -> Written:
         """Send the object."""
