@@ -120,7 +120,7 @@ def with_colors(item: ImageJob) -> Image:
     """
     image, level = item.image, _level_of(item)
     layout = level.spec.layout
-    if image.label is None or image.label.colors or math.prod(layout.shape) > 8 * _PIXELS:
+    if image.label is None or image.label.colors or math.prod(layout.shape) > 2 * _PIXELS:
         return image
     ids = np.zeros(0, layout.dtype)
     reader = ArrayReader(item.job.target.store, level.path, level.spec)
@@ -135,7 +135,7 @@ def with_colors(item: ImageJob) -> Image:
 def _level_of(item: ImageJob) -> LevelJob:
     """Return a level that stands for the image and is neither huge nor tiny."""
     sizes = [math.prod(level.spec.layout.shape) for level in item.job.levels]
-    i = next((i for i, size in enumerate(sizes) if size <= 8 * _PIXELS), len(sizes) - 1)
+    i = next((i for i, size in enumerate(sizes) if size <= 2 * _PIXELS), len(sizes) - 1)
     return item.job.levels[i]
 
 
