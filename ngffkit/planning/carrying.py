@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from ngffkit.execute.commit import commit
@@ -12,6 +13,7 @@ from ngffkit.execute.running import Watch, run_images
 from ngffkit.planning.packed import remove_unpacked
 from ngffkit.planning.plan import Plan, Result
 from ngffkit.stores.packing import pack
+from ngffkit.stores.targets import Written
 
 #: The document by which WEBKNOSSOS opens an image in place.
 SIDECAR = "datasource-properties.json"
@@ -41,16 +43,20 @@ def carry_out(plan: Plan, progress: Watch | None = None) -> Result:
 
             others[SIDECAR] = json.dumps(datasource(plan), indent=2).encode()
         documents = commit(plan.target, plan.images, extra, others)
-        written = [w for record in journal.done.values() for w in record.written] + documents
-        if plan.packed is not None:
-            written = [pack(plan.target.url, plan.packed, plan.image.version)]
+        if plan.packed is None:
+            files, nbytes = _tally(documents, journal)
+        else:
+            files, nbytes = 1, pack(plan.target.url, plan.packed, plan.image.version).size
         journal.finish({"documents": [[w.key, w.size, w.crc] for w in documents]})
     if plan.packed is not None:
         remove_unpacked(plan.target)
-    return Result(
-        plan.url,
-        len(written),
-        sum(w.size for w in written),
-        tuple(skipped),
-        round(time.monotonic() - began, 3),
-    )
+    return Result(plan.url, files, nbytes, tuple(skipped), round(time.monotonic() - began, 3))
+
+
+def _tally(documents: Sequence[Written], journal: Journal) -> tuple[int, int]:
+    """Count objects and bytes, one record after the other: there may be millions."""
+    files, nbytes = len(documents), sum(w.size for w in documents)
+    for record in journal.done.values():
+        files += len(record.written)
+        nbytes += sum(w.size for w in record.written)
+    return files, nbytes
