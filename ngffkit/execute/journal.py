@@ -10,6 +10,7 @@ together.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import warnings
@@ -17,7 +18,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from ngffkit.errors import NgffWarning, NotFoundError, PlanError, Problem
+from ngffkit.errors import BusyError, NgffError, NgffWarning, NotFoundError, PlanError, Problem
 from ngffkit.execute.locks import Lock, lock_of
 from ngffkit.execute.logs import LOG, FileLog, ObjectLog
 from ngffkit.execute.records import (
@@ -232,6 +233,10 @@ class Journal:
         trace: TracebackType | None,
     ) -> None:
         """Give back the lock; the journal stays."""
+        if kind is not None and not isinstance(err, BusyError):
+            # an interrupt may come between a file and who would have removed it
+            with contextlib.suppress(NgffError, OSError):
+                self._target.sweep()
         self._log.close()
         self._lock.__exit__(kind, err, trace)
 
