@@ -36,6 +36,7 @@ class Stage:
 
     def __init__(self, box: Box, dtype: np.dtype, folder: str | None) -> None:
         self._box, self._dtype = box, dtype
+        self._folder = folder or tempfile.gettempdir()
         self._shape = size_of(box)
         strides = [math.prod(self._shape[i + 1 :]) for i in range(len(box))]
         self._strides = [n * dtype.itemsize for n in strides]
@@ -100,11 +101,10 @@ class Stage:
                 offset,
             )
 
-    @staticmethod
-    def _error(err: OSError) -> WriteError:
+    def _error(self, err: OSError) -> WriteError:
         return WriteError(
             "scratch file",
-            tempfile.gettempdir(),
+            self._folder,
             f"{err.strerror or err}; planes that are wider "
             "than memory are staged there: free some space, or pass a larger memory=",
         )

@@ -27,7 +27,7 @@ from ngffkit.planning.plan import Cost, Plan
 from ngffkit.planning.sampling import Sample, sample_source
 from ngffkit.planning.sidecar import doubts
 from ngffkit.pyramids import grids, ladder
-from ngffkit.reduce import Method, method_of
+from ngffkit.reduce import method_of
 from ngffkit.sources.contract import Source, fingerprint_of
 from ngffkit.sources.opening import open_source
 from ngffkit.spec.encode import zarr_format
@@ -234,13 +234,18 @@ def _about_space(target: Target, cost: Cost, sample: Sample) -> list[Problem]:
         message = f"about {about(cost.stored)} are needed at {target.url}, {about(free)} are free"
         out.append(Problem("target", "error", message, "free some space, or choose another place"))
     if cost.scratch:
-        import shutil
+        # a scratch file lies on the disk of the target where that is here: see `Worker.scratch`
+        folder, left = target.url, None if free is None else free - cost.stored
+        if left is None:
+            import shutil
 
-        folder = tempfile.gettempdir()
-        left = shutil.disk_usage(folder).free
-        message = f"planes are wider than memory: {about(cost.scratch)} are staged in {folder}"
+            folder = tempfile.gettempdir()
+            left = shutil.disk_usage(folder).free
+        message = f"planes are wider than memory: {about(cost.scratch)} are staged beside {folder}"
         if left < cost.scratch:
-            remedy = f"only {about(left)} are free there: set TMPDIR, or pass a larger memory="
+            remedy = (
+                f"only {about(max(0, left))} are free there: free some, or pass a larger memory="
+            )
             out.append(Problem("memory", "error", message, remedy))
         else:
             out.append(Problem("memory", "advice", message, "a larger memory= is faster"))
@@ -274,4 +279,4 @@ def _facts(source: Source, drafts: Sequence[_Draft], options: Options) -> Mappin
     }
 
 
-__all__ = ["Method", "compression_of", "draft_of", "make_plan"]
+__all__ = ["compression_of", "draft_of", "make_plan"]
