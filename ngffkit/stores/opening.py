@@ -106,12 +106,13 @@ def _open_object(source: Any) -> Store:
         return source
     from ngffkit.stores import adapters
 
-    module = type(source).__module__.split(".", 1)[0]
-    if module == "zarr" or hasattr(source, "store_path"):
+    # a store of one's own making derives from zarr's
+    modules = {kind.__module__.split(".", 1)[0] for kind in type(source).__mro__}
+    if "zarr" in modules:
         return _open_zarr(source)
     if hasattr(source, "fs") and hasattr(source, "root"):  # fsspec's mapping
         return adapters.FsspecStore(source.fs, source.root, source.fs.unstrip_protocol(source.root))
-    if module == "obstore":
+    if "obstore" in modules:
         return _open_obstore(source, "")
     raise NgffError(
         f"can't open a {type(source).__name__}; a path, a URL, or a group, array or store of zarr "
