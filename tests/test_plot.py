@@ -167,9 +167,26 @@ def test_composite_of_64_bit_integers_and_inverted_windows():
     assert compose.composite(big, [(1, 1, 1)], [(5, 5)])[0, :, 0].tolist() == [0, 255, 255]
 
 
+def test_composite_raises_shades_to_gamma():
+    planes = np.array([[[0, 25, 100, 400]]] * 2, np.uint16)
+    made = compose.composite(planes, [(1, 0, 0), (0, 1, 0.5)], [(0, 100), (100, 0)], [0.5, 2])
+    # the second channel is inverted: 1, 0.75 ** 2, 0, 0
+    assert made[0].tolist() == [[0, 255, 128], [128, 143, 72], [255, 0, 0], [255, 0, 0]]
+    plain = compose.composite(planes, [(1, 0, 0)] * 2, [(0, 100)] * 2)
+    assert (compose.composite(planes, [(1, 0, 0)] * 2, [(0, 100)] * 2, [1, 1]) == plain).all()
+    # a shade that was a threshold, and what is no number, stay 0 or 1
+    odd = np.array([[[np.nan, 5.0, 6.0]]])
+    assert compose.composite(odd, [(1, 1, 1)], [(5, 5)], [0.3])[0, :, 0].tolist() == [0, 0, 255]
+
+
 def test_composite_says_what_does_not_fit():
-    with pytest.raises(NgffError, match=r"2 colours and 1 windows .* \(1, 1, 1\)"):
+    with pytest.raises(NgffError, match=r"2 colours, 1 windows and 1 gammas .* \(1, 1, 1\)"):
         compose.composite(np.zeros((1, 1, 1)), [(1, 1, 1)] * 2, [(0, 1)])
+    with pytest.raises(NgffError, match=r"1 colours, 1 windows and 2 gammas"):
+        compose.composite(np.zeros((1, 1, 1)), [(1, 1, 1)], [(0, 1)], [1, 1])
+    for gamma in (0, -1, np.nan, np.inf):
+        with pytest.raises(NgffError, match=r"gamma is .* positive"):
+            compose.composite(np.zeros((1, 1, 1)), [(1, 1, 1)], [(0, 1)], [gamma])
     with pytest.raises(NgffError, match="can't be drawn"):
         compose.composite(np.full((1, 1, 1), "a"), [(1, 1, 1)], [(0, 1)])
 

@@ -38,6 +38,9 @@ _DARKEST = 0.42
 #: 2**64 divided by the golden ratio: multiples of it are as far apart on a circle as can be.
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
+#: An odd number without a pattern: the multiplier of LXM (G. Steele and S. Vigna, OOPSLA 2021).
+_SEED = 0xD1342543DE82EF95
+
 
 def parse_color(color: str | Sequence[float]) -> Color:
     """Turn a colour into red, green and blue from 0 to 1.
@@ -137,12 +140,16 @@ def window_of(
 
 
 def composite(
-    planes: Array, colors: Sequence[Color] | Array, windows: Sequence[Window] | Array
+    planes: Array,
+    colors: Sequence[Color] | Array,
+    windows: Sequence[Window] | Array,
+    gammas: Sequence[float] | None = None,
 ) -> npt.NDArray[np.uint8]:
     """Blend channels additively into one picture.
 
-    Each channel is scaled so that its window becomes 0 to 1, clipped, multiplied by its colour;
-    the sum is clipped at white: ``min(1, sum_c clip((v_c - lo_c) / (hi_c - lo_c), 0, 1) * rgb_c)``.
+    Each channel is scaled so that its window becomes 0 to 1, clipped, raised to its gamma and
+    multiplied by its colour; the sum is clipped at white:
+    ``min(1, sum_c clip((v_c - lo_c) / (hi_c - lo_c), 0, 1) ** gamma_c * rgb_c)``.
 
     Parameters
     ----------
@@ -153,6 +160,8 @@ def composite(
     windows : array_like, shape (c, 2)
         Values shown black and in full colour. A window that falls inverts the channel; one of no
         width is a threshold.
+    gammas : sequence of float, optional
+        One for each channel, positive; 1 when left out. Below 1 brightens what is dim.
 
     Returns
     -------
@@ -162,21 +171,28 @@ def composite(
     Raises
     ------
     NgffError
-        When the three don't agree in number.
+        When they don't agree in number, or a gamma isn't positive.
 
     Examples
     --------
     >>> composite(np.array([[[0, 50, 200]]]), [(1, 0, 0)], [(0, 100)])[0].tolist()
     [[0, 0, 0], [128, 0, 0], [255, 0, 0]]
+    >>> composite(np.array([[[0, 25, 200]]]), [(1, 0, 0)], [(0, 100)], [0.5])[0].tolist()
+    [[0, 0, 0], [128, 0, 0], [255, 0, 0]]
     """
-    if planes.ndim != 3 or not len(planes) == len(colors) == len(windows):
+    gammas = [1.0] * len(planes) if gammas is None else [float(gamma) for gamma in gammas]
+    if planes.ndim != 3 or not len(planes) == len(colors) == len(windows) == len(gammas):
         raise NgffError(
-            f"{len(colors)} colours and {len(windows)} windows for planes of shape "
-            f"{planes.shape}; planes must be (c, y, x), with one colour and one window each"
+            f"{len(colors)} colours, {len(windows)} windows and {len(gammas)} gammas for planes of "
+            f"shape {planes.shape}; planes must be (c, y, x), with one of each for every channel"
         )
     out = np.zeros((*planes.shape[1:], 3), np.float32)
-    for plane, color, (low, high) in zip(planes, colors, windows, strict=True):
+    for plane, color, (low, high), gamma in zip(planes, colors, windows, gammas, strict=True):
+        if not 0 < gamma < np.inf:
+            raise NgffError(f"gamma is {gamma}; it must be a positive number, 1 changes nothing")
         shade = _shade(_real(plane), float(low), float(high))
+        if gamma != 1:
+            shade **= np.float32(gamma)
         for i, part in enumerate(color):
             if part:
                 out[..., i] += shade * np.float32(part)
@@ -205,7 +221,7 @@ def _real(values: Array) -> npt.NDArray[np.floating]:
 
 
 def label_colors(
-    ids: Array, given: Mapping[int, Sequence[int]] | None = None
+    ids: Array, given: Mapping[int, Sequence[int]] | None = None, *, seed: int = 0
 ) -> npt.NDArray[np.uint8]:
     r"""Colour labels: one id has one colour, today, tomorrow and on every machine.
 
@@ -220,6 +236,8 @@ def label_colors(
         Up to 64 bits, with or without sign.
     given : Mapping of int to (r, g, b, a), optional
         Colours, 0 to 255, that were chosen for some ids.
+    seed : int
+        Another gives other colours, where neighbours happen to look alike.
 
     Returns
     -------
@@ -243,7 +261,7 @@ def label_colors(
         )
     unique, inverse = np.unique(ids, return_inverse=True)
     signed = unique.astype(np.int64) if unique.dtype.kind == "i" else unique
-    table = _hashed(signed.astype(np.uint64))
+    table = _hashed(signed.astype(np.uint64) ^ np.uint64(seed * _SEED & 2**64 - 1))
     if given:
         for i, value in enumerate(unique.tolist()):
             if int(value) in given:
