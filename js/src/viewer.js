@@ -1,0 +1,361 @@
+/**
+ * The viewer: one canvas with its controls. It decides what is drawn when; how tiles come, how they
+ * are drawn and what keys do is elsewhere.
+ *
+ * @typedef {import("./types.js").Manifest} Manifest
+ * @typedef {import("./types.js").State} State
+ * @typedef {import("./types.js").SharedState} SharedState
+ * @typedef {import("./types.js").Pane} Pane
+ * @typedef {import("./types.js").PaneFrame} PaneFrame
+ * @typedef {import("./types.js").Frame} Frame
+ * @typedef {import("./types.js").Viewer} Contract
+ * @typedef {import("./types.js").TileAddress} TileAddress
+ * @typedef {import("./types.js").Renderer & {current?: boolean}} Renderer
+ * @typedef {ReturnType<typeof volumeLevels>} Bricks
+ * @typedef {import("./types.js").Source & {
+ *   profile: (points: Record<string, number>[], level: number) => Promise<import("./types.js").Profile>,
+ *   frame?: (state: any, width: number, height: number, dpr: number) => Promise<any>,
+ *   dispose?: () => void,
+ * }} FullSource
+ */
+import {
+  axisOf,
+  chooseLevel,
+  cover,
+  fitZoom,
+  panesOf,
+  prefetchAlong,
+  shownChannels,
+  toVoxel,
+  volumeLevels,
+  volumeRect,
+  wantedTiles,
+} from "./geometry.js";
+import { createRenderer } from "./gl/renderer.js";
+import { Playback } from "./playback.js";
+import { FrameRenderer } from "./source/frames.js";
+import { buildStage } from "./stage.js";
+import { Store } from "./state.js";
+import { followTheme } from "./theme.js";
+import { TileStore } from "./tiles.js";
+import { ACTIONS } from "./ui/actions.js";
+import { mountAxes } from "./ui/axes.js";
+import { mountHelp } from "./ui/help.js";
+import { mountInput } from "./ui/input.js";
+import { drawOverlay } from "./ui/overlay.js";
+import { mountPanel } from "./ui/panel.js";
+import { mountProfile } from "./ui/profile.js";
+import { mountStatus } from "./ui/status.js";
+import { mountToolbar } from "./ui/toolbar.js";
+
+/** Planes that are asked for ahead while an axis plays, and after a step along it. */
+const AHEAD = { playing: 12, stepped: 3 };
+
+/** @type {Record<string, [number, number, number]>} */
+const BACKGROUND = { dark: [0.07, 0.07, 0.08], light: [0.93, 0.93, 0.94] };
+
+/** State that changes nothing of the picture itself. */
+const ABOVE = new Set(["hover", "loading", "message", "status", "help", "panel", "shown_mag"]);
+
+/** @type {import("./types.js").LocalState} */
+const LOCAL = {
+  hover: null,
+  playing: null,
+  rate: 10,
+  loading: 0,
+  status: "ok",
+  message: "",
+  help: false,
+  panel: true,
+  maximised: -1,
+  pane: 0,
+};
+
+/** @implements {Contract} */
+export class Viewer {
+  /**
+   * @param {HTMLElement} parent
+   * @param {{manifest: Manifest, state: SharedState, source: FullSource,
+   *   first?: import("./types.js").Tile[]}} given `first`: tiles that are there already
+   */
+  constructor(parent, { manifest, state, source, first = [] }) {
+    this.manifest = manifest;
+    this.source = source;
+    this.state = new Store(/** @type {State} */ ({ ...LOCAL, ...state }));
+    this.places = buildStage(manifest.name);
+    const { root, canvas, overlay, stage } = this.places;
+    this.root = root;
+    this.canvas = canvas;
+    this.overlay = overlay;
+    this.dpr = 1;
+    this.count = 0;
+    this.pending = 0;
+    this.onlyAbove = false;
+    /** @type {Pane[]} */
+    this.drawn = [];
+    /** @type {PaneFrame[]} */
+    this.shown = [];
+    /** @type {{axis: string, direction: number} | null} */
+    this.heading = null;
+    this.closing = new AbortController();
+    parent.replaceChildren(root);
+    Object.assign(root, { nkViewer: this });
+    this.tiles = new TileStore(source, { onChange: () => this.invalidate() });
+    for (const tile of first) this.tiles.put(tile);
+    /** @type {Renderer} */
+    this.renderer =
+      createRenderer(canvas, manifest) ?? new FrameRenderer(this, () => this.finish());
+    this.playback = new Playback(this);
+    this.parts = this.mount();
+    this.watch();
+    this.observer = new ResizeObserver(() => this.resize());
+    this.observer.observe(stage);
+    this.resize();
+  }
+
+  mount() {
+    const { top, side, below, foot, root } = this.places;
+    return [
+      mountToolbar(this, top),
+      mountPanel(this, side),
+      mountProfile(this, below),
+      mountAxes(this, below),
+      mountStatus(this, foot),
+      mountHelp(this, root),
+      mountInput(this),
+    ];
+  }
+
+  watch() {
+    const { state } = this;
+    const { signal } = this.closing;
+    const retheme = followTheme(this.root, () => state.get("theme"), signal, () =>
+      this.invalidate(),
+    );
+    state.on("theme", retheme);
+    state.on("height", () => this.resize());
+    this.source.onStatus((status) => state.set({ status }));
+    let before = state.get("voxel");
+    state.on("voxel", (voxel) => {
+      const axis = Object.keys(voxel).find((name) => voxel[name] !== before[name]);
+      if (axis) this.heading = { axis, direction: Math.sign(voxel[axis] - before[axis]) };
+      before = voxel;
+    });
+    state.on("*", (/** @type {string[]} */ keys) => {
+      const labels = this.manifest.layers.some(({ kind }) => kind === "label");
+      // the label under the cursor is brighter, so it is part of the picture
+      this.invalidate(keys.every((key) => ABOVE.has(key) && !(labels && key === "hover")));
+    });
+  }
+
+  resize() {
+    const { stage } = this.places;
+    stage.style.height = `${this.state.get("height")}px`;
+    const { width, height } = stage.getBoundingClientRect();
+    if (!width || !height) return;
+    this.dpr = globalThis.devicePixelRatio || 1;
+    for (const canvas of [this.canvas, this.overlay]) {
+      canvas.width = Math.max(1, Math.round(width * this.dpr));
+      canvas.height = Math.max(1, Math.round(height * this.dpr));
+    }
+    if (!(this.state.get("zoom") > 0)) {
+      const all = panesOf(this.manifest, { ...this.state.values, zoom: 1 }, ...this.size());
+      this.state.set({ zoom: fitZoom(this.manifest, all, this.dpr) }, "fit");
+    }
+    this.draw();
+  }
+
+  /** @returns {[number, number, number]} */
+  size() {
+    return [this.canvas.width, this.canvas.height, this.dpr];
+  }
+
+  panes() {
+    return this.drawn;
+  }
+
+  frames() {
+    return this.shown;
+  }
+
+  /** @param {boolean} [onlyAbove] whether the picture itself is as it was */
+  invalidate(onlyAbove = false) {
+    if (this.closing.signal.aborted) return;
+    this.onlyAbove = onlyAbove && (this.pending === 0 || this.onlyAbove);
+    if (!this.onlyAbove) this.root.dataset.settled = "false";
+    this.pending ||= requestAnimationFrame(() => {
+      this.pending = 0;
+      if (this.onlyAbove) this.drawAbove();
+      else this.draw();
+    });
+  }
+
+  draw() {
+    const { manifest, state } = this;
+    if (!(state.get("zoom") > 0)) return;
+    this.drawn = panesOf(manifest, state.values, ...this.size());
+    const rect = volumeRect(manifest, state.values, ...this.size());
+    const bricks = rect ? volumeLevels(manifest, state.values) : [];
+    this.want(bricks);
+    const covered = shownChannels(manifest, state.values);
+    this.shown = this.drawn.map((pane) => ({
+      pane,
+      covers: covered.map(({ layer, channel }) =>
+        cover(manifest, layer, channel, pane, state.values, this.tiles),
+      ),
+    }));
+    this.renderer.draw(this.frame(rect, bricks));
+    this.finish();
+  }
+
+  /** @param {Bricks} bricks */
+  want(bricks) {
+    const { manifest, state, tiles, drawn } = this;
+    const has = (/** @type {string} */ key) => tiles.has(key);
+    const { visible, prefetch } = wantedTiles(manifest, state.values, drawn, has);
+    const volume = bricks.map(({ address }) => address);
+    if (drawn.length) tiles.want(visible, [...this.ahead(), ...volume, ...prefetch]);
+    else tiles.want(volume, []);
+    state.set({ loading: tiles.loading });
+  }
+
+  /** Planes that are likely to be next. @returns {TileAddress[]} */
+  ahead() {
+    const { manifest, state, drawn, heading } = this;
+    const playing = state.get("playing");
+    const { axis, direction } = playing ? { axis: playing, direction: 1 } : (heading ?? {});
+    if (!axis || !direction) return [];
+    const count = playing ? AHEAD.playing : AHEAD.stepped;
+    return prefetchAlong(manifest, state.values, drawn, axis, direction, count);
+  }
+
+  /**
+   * @param {{x: number, y: number, w: number, h: number} | null} rect
+   * @param {Bricks} bricks
+   * @returns {Frame}
+   */
+  frame(rect, bricks) {
+    const { manifest, state, dpr } = this;
+    const { channels, labels, turn, zoom } = state.values;
+    const loaded = bricks.flatMap(({ layer, channel, address }) => {
+      const tile = this.tiles.get(address.key);
+      return tile ? [{ layer, channel, tile }] : [];
+    });
+    const extent = manifest.spatial.slice(-3).reverse().map((name) => {
+      const { size, display } = axisOf(manifest, name);
+      return size * display;
+    });
+    const perVoxel = axisOf(manifest, manifest.reference).display;
+    return {
+      width: this.canvas.width,
+      height: this.canvas.height,
+      dpr,
+      background: BACKGROUND[this.root.dataset.theme ?? "dark"],
+      panes: this.shown,
+      channels,
+      labels,
+      hovered: this.hovered(),
+      volume: rect && {
+        rect,
+        bricks: loaded,
+        turn,
+        extent: /** @type {[number, number, number]} */ (extent),
+        zoom: (zoom * dpr) / perVoxel,
+      },
+    };
+  }
+
+  /** @returns {(string | null)[]} */
+  hovered() {
+    const values = this.state.get("hover")?.values ?? [];
+    return this.manifest.layers
+      .filter(({ kind }) => kind === "label")
+      .map(({ name }) => values.find(({ label }) => label === name)?.text ?? null);
+  }
+
+  drawAbove() {
+    const context = this.overlay.getContext("2d");
+    if (context) drawOverlay(this, context);
+    this.settle();
+  }
+
+  /** After the picture: what is above it, and what the page may know. */
+  finish() {
+    const { manifest, state, root } = this;
+    const [layer] = manifest.layers;
+    if (this.drawn.length) {
+      const level = chooseLevel(layer, this.drawn[0], state.get("held_mag"));
+      state.set({ shown_mag: layer.levels[level].mag }, "viewer");
+    }
+    root.dataset.ready = "true";
+    root.dataset.mag = state.get("shown_mag");
+    root.dataset.frame = String(++this.count);
+    this.drawAbove();
+  }
+
+  settle() {
+    const { loading } = this.tiles;
+    const { dataset } = this.root;
+    this.state.set({ loading });
+    dataset.loading = String(loading);
+    dataset.status = this.state.get("status");
+    const pictured = this.renderer.current ?? true;
+    const settled = loading === 0 && pictured && (this.pending === 0 || this.onlyAbove);
+    dataset.settled = String(settled);
+    if (settled) this.playback.settled();
+  }
+
+  /** @param {number} x @param {number} y */
+  at(x, y) {
+    const pane = this.drawn.find(
+      ({ rect }) => x >= rect.x && x < rect.x + rect.w && y >= rect.y && y < rect.y + rect.h,
+    );
+    if (!pane) return null;
+    const [u, v] = toVoxel(pane, x, y);
+    const [horizontal, vertical] = pane.plane;
+    return { pane, voxel: { ...this.state.get("voxel"), [horizontal]: u, [vertical]: v } };
+  }
+
+  /** @param {string} name @param {any} [argument] */
+  act(name, argument) {
+    ACTIONS[name].run(this, argument);
+  }
+
+  /** @param {Record<string, number>[]} points */
+  profile(points) {
+    const [layer] = this.manifest.layers;
+    const [pane] = this.drawn;
+    const level = pane ? chooseLevel(layer, pane, this.state.get("held_mag")) : 0;
+    return this.source.profile(points, level);
+  }
+
+  /** @returns {Promise<Blob>} */
+  picture() {
+    const { width, height, pixels } = this.renderer.read();
+    const canvas = document.createElement("canvas");
+    Object.assign(canvas, { width, height });
+    const context = canvas.getContext("2d");
+    context?.putImageData(new ImageData(new Uint8ClampedArray(pixels), width, height), 0, 0);
+    context?.drawImage(this.overlay, 0, 0);
+    return new Promise((resolve, reject) => {
+      canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("no picture"))));
+    });
+  }
+
+  /** @param {string} text */
+  say(text) {
+    this.state.set({ message: text });
+  }
+
+  dispose() {
+    cancelAnimationFrame(this.pending);
+    this.closing.abort();
+    this.observer.disconnect();
+    this.playback.dispose();
+    this.tiles.dispose();
+    for (const part of this.parts) part.dispose();
+    this.renderer.dispose();
+    this.source.dispose?.();
+    this.root.remove();
+  }
+}
