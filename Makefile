@@ -18,15 +18,18 @@ PIP := $(PY) -m pip --disable-pip-version-check --quiet
 STAMPS := $(VENV)/.stamps
 ORACLES := .venv-oracles
 WEBKNOSSOS := .venv-webknossos
+NODE_MODULES := js/node_modules
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-crash oracles check format lab bench bench-peers binder-check clean
+.PHONY: help demo js test test-crash browser oracles check format lab bench bench-peers binder-check clean
 
 help:  ## list these commands
 	@echo "make demo          make a sample, open it, measure, plot; says what to do next"
 	@echo "make lab           JupyterLab on the notebooks"
+	@echo "make js            bundle the viewer's JavaScript (node and npm)"
 	@echo "make test          set up what tests need and run them all"
 	@echo "make test-crash    200 conversions, killed at random moments, resumed"
+	@echo "make browser       Chromium, node and packages, which tests of the viewer ask"
 	@echo "make oracles       other people's readers and validators, which tests ask"
 	@echo "make check         ruff, format, types, architecture"
 	@echo "make format        let ruff put code in shape"
@@ -38,17 +41,22 @@ help:  ## list these commands
 demo: $(STAMPS)/demo  ## the main job, end to end
 	$(PY) -m ngffkit.demo $(DEMO_DATA)
 
-test: $(STAMPS)/test  ## all tests
+js: $(NODE_MODULES)  ## ngffkit/widgets/static/browse.js, which is committed
+	cd js && npm run --silent build
+
+test: $(STAMPS)/test browser  ## all tests
 	@$(MAKE) --no-print-directory oracles || echo "going on without oracles: what asks them is skipped"
 	$(PY) -m pytest
 
 test-crash: $(STAMPS)/test  ## slow: many kills
 	NGFFKIT_KILLS=200 $(PY) -m pytest tests/test_crash.py -s
 
-check: $(STAMPS)/test  ## what a reviewer's tools say
+check: $(STAMPS)/test browser  ## what a reviewer's tools say
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	@if test -d $(NODE_MODULES); then echo "tsc" && cd js && npm run --silent check; \
+	  else echo "going on without node: the types of js/ are not checked"; fi
 	$(PY) -m pytest tests/test_architecture.py
 
 format: $(STAMPS)/test
@@ -69,8 +77,13 @@ bench-peers:  ## for make bench
 
 oracles: $(ORACLES)/.done $(WEBKNOSSOS)/.done  ## in venvs of their own: they pin what others use
 
+browser:  ## no Python packages; what they are for is skipped without them, and fails in CI
+	@sh tests/browser/prepare.sh
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(NODE_MODULES) \
+	  || echo "going on without the packages of js/: what asks them is skipped"; fi
+
 clean:
-	rm -rf $(VENV) $(ORACLES) $(WEBKNOSSOS) .bench $(DEMO_DATA) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) $(ORACLES) $(WEBKNOSSOS) $(NODE_MODULES) .bench $(DEMO_DATA) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 # --- what each of them needs; a stamp is newer than pyproject.toml when that is installed ---------
 
@@ -101,3 +114,8 @@ $(ORACLES)/.done $(WEBKNOSSOS)/.done:
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --upgrade pip
 	@$(@D)/bin/python -m pip --disable-pip-version-check --quiet install -r $< && touch $@
+
+$(NODE_MODULES): js/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing: apt-get install nodejs npm, or https://nodejs.org"; exit 1; }
+	@echo "installing esbuild and TypeScript into $@"
+	@cd js && npm ci --silent --no-audit --no-fund && touch node_modules

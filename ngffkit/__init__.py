@@ -20,6 +20,7 @@ _HOME = {
     "plot": "plots.figures",
     "ortho": "plots.figures",
     "montage": "plots.figures",
+    "browse": "widgets.browse",
     "sample": "samples",
     "plan": "writing",
     "convert": "writing",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ngffkit.description import Description
     from ngffkit.planning.plan import Result
     from ngffkit.validation import Report
+    from ngffkit.widgets.browse import Viewer
 
 
 class NgffAccessor:
@@ -182,6 +183,12 @@ class NgffAccessor:
         from ngffkit.plots.figures import montage
 
         return montage(self._obj, *args, **kwargs)
+
+    def browse(self, **options: Any) -> Viewer:
+        """Look at it in a notebook: pan, zoom, step, measure; see `ngffkit.browse`."""
+        from ngffkit.widgets.browse import browse
+
+        return browse(self._obj, **options)
 
     # --- writing it, and editing the image it is of ---------------------------------------------
 

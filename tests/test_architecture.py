@@ -34,6 +34,7 @@ ROWS: Final[tuple[tuple[str, ...], ...]] = (
     ("progress", "verifying"),
     ("writing",),
     ("editing",),
+    ("widgets",),  # what notebooks show
     ("accessor", "backend", "cli"),  # doors
     ("demo",),
 )

@@ -1,4 +1,4 @@
-"""The command line: ``ngffkit info | validate | convert | downsample | copy | verify``.
+"""The command line: ``ngffkit info | validate | convert | downsample | copy | browse | verify``.
 
 Everything it does is a call of a public function. `values` reads what is typed, `flags` is the
 table of options, `webknossos` turns the words of ``webknossos convert`` into ours, `parsing` and

@@ -7,7 +7,7 @@ from ngffkit.cli.flag import BOTH, Flag, flag, group, switch
 
 #: Commands that write, in the order of the help.
 _MAKE, _ALL = ("convert",), (*BOTH, "downsample")
-_LOOK = ("info", "validate", "verify")
+_LOOK = ("info", "validate", "verify", "browse")
 
 
 _SAMPLING = values.one_of("anisotropic", "isotropic", "constant_z")
@@ -294,6 +294,47 @@ _WORKING = group(
     switch("--json", "json", "print the result, or the plan, as JSON", (*_ALL, *_LOOK)),
 )
 
+_SHOW = ("browse",)
+
+_SHOWING = group(
+    "what is shown",
+    flag(
+        "--html",
+        "html",
+        values.word,
+        "PAGE",
+        "the page that is written; X.html when left out",
+        _SHOW,
+    ),
+    flag(
+        "--position",
+        "position",
+        values.places,
+        "z=3,t=0",
+        "where it stands at first, by axis, in the units of the image",
+        _SHOW,
+    ),
+    flag(
+        "--layout",
+        "layout",
+        values.one_of("plane", "ortho", "volume"),
+        "LAYOUT",
+        "plane (the default), ortho (three planes and a projection) or volume",
+        _SHOW,
+    ),
+    flag(
+        "--plane", "plane", values.word, "PLANE", "which plane: xy (the default), xz or zy", _SHOW
+    ),
+    flag(
+        "--max-size",
+        "max_bytes",
+        values.memory,
+        "SIZE",
+        "how large the page may be, e.g. '20 MB': the more, the finer",
+        _SHOW,
+    ),
+)
+
 _IGNORED = group(
     "taken from `webknossos` command lines, without effect",
     flag("--batch-size", "batch_size", values.count, "N", "--memory bounds what is held", _MAKE),
@@ -328,4 +369,11 @@ _IGNORED = group(
 )
 
 #: All options, in the order of the help.
-FLAGS: tuple[Flag, ...] = (*_READING, *_WRITING, *_MAGS, *_WORKING, *_IGNORED)
+FLAGS: tuple[Flag, ...] = (
+    *_READING,
+    *_WRITING,
+    *_MAGS,
+    *_WORKING,
+    *_SHOWING,
+    *_IGNORED,
+)

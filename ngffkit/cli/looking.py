@@ -1,12 +1,15 @@
-"""What only looks: ``ngffkit info X``, ``ngffkit validate X``, ``ngffkit verify X``."""
+"""What only looks: ``ngffkit info``, ``validate``, ``verify``, ``browse``."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ngffkit.cli.console import say
+from ngffkit.planning.options import about
 
 
 def info(place: str, given: Mapping[str, Any]) -> int:
@@ -72,3 +75,27 @@ def verify(place: str, given: Mapping[str, Any]) -> int:
     else:
         say(f"{place}: {found}")
     return 0 if found.ok else 1
+
+
+def browse(place: str, given: Mapping[str, Any]) -> int:
+    """Write a page to look at an image with.
+
+    Parameters
+    ----------
+    place, given
+        As for `info`.
+    """
+    from ngffkit.api import open as open_
+    from ngffkit.widgets.page import write_page
+    from ngffkit.widgets.preparing import prepare
+
+    name = re.split(r"[/\\]", place.rstrip("/\\"))[-1]
+    target = Path(given.get("html") or f"{name.split('.')[0] or 'image'}.html")
+    options = {key: given[key] for key in ("position", "layout", "plane") if key in given}
+    scene = prepare(open_(place, storage_options=given.get("storage_options")), options)
+    size = {"max_bytes": given["max_bytes"]} if "max_bytes" in given else {}
+    write_page(scene.layers, scene.bricks, scene.state, target, **size)
+    nbytes = target.stat().st_size
+    facts = {"page": str(target), "nbytes": nbytes}
+    say(json.dumps(facts, indent=2) if given.get("json") else f"{target}: {about(nbytes)}")
+    return 0

@@ -61,6 +61,12 @@ COMMANDS: tuple[Command, ...] = (
         "copy a Zarr: upgrade it, re-chunk it, cut a part out",
         "ngffkit copy --crop z=0:100 old.zarr new.zarr",
     ),
+    Command(
+        "browse",
+        ("X",),
+        "write a page to look at an image with: one HTML file that pans and zooms by itself",
+        "ngffkit browse --html cells.html --position z=3 cells.ome.zarr",
+    ),
     Command("verify", ("X",), "read what a conversion wrote and compare it with its journal"),
 )
 

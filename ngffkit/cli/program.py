@@ -67,6 +67,7 @@ def _commands() -> Mapping[str, Callable[[Typed], int]]:
     return {
         "info": lambda typed: looking.info(typed.places[0], typed.given),
         "validate": lambda typed: looking.validate(typed.places[0], typed.given),
+        "browse": lambda typed: looking.browse(typed.places[0], typed.given),
         "verify": lambda typed: looking.verify(typed.places[0], typed.given),
         "convert": making.convert,
         "copy": making.convert,
