@@ -9,7 +9,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 
 #: In this order; the other scripts are what these work with.
-MEASUREMENTS = ("import_time", "open_time", "read", "convert")
+MEASUREMENTS = ("import_time", "open_time", "read", "convert", "viewer")
 
 
 def main() -> int:

@@ -18,6 +18,7 @@ NOTEBOOKS: Final = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipyn
 SHOWN: Final = {
     "01_open.ipynb": {"image/png": 6, "text/html": 6},
     "02_convert.ipynb": {"image/png": 3, "text/html": 2},
+    "03_browse.ipynb": {"application/vnd.jupyter.widget-view+json": 3, "image/png": 4},
 }
 
 
