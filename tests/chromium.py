@@ -22,9 +22,16 @@ QUIET: Final = (
     *("--disable-background-networking", "--disable-component-update"),
 )
 
-#: WebGL2 without a graphics card, and none at all.
-SOFTWARE_GL: Final = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+#: WebGL2 without a graphics card: the page itself is put together by the processor too, as
+#: browsers without one do it; WebGL's imitation would take ten times as long. And no WebGL.
+SOFTWARE_GL: Final = (
+    *("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"),
+    "--disable-gpu-compositing",
+)
 NO_GL: Final = ("--disable-gpu", "--disable-3d-apis")
+
+#: What the browser says of a test that reads pixels back.
+READING: Final = "GPU stall due to ReadPixels"
 
 
 def missing(what: str, remedy: str) -> NoReturn:

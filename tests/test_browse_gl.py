@@ -30,11 +30,15 @@ class Renderer:
     def __init__(self, page: Any) -> None:
         self.page = page
         self.said: list[str] = []
-        page.on("console", lambda message: self.said.append(message.text))
+        page.on("console", lambda message: self._hear(message.text))
         page.on("pageerror", lambda error: self.said.append(str(error)))
         page.route(f"{ADDRESS}/**", self._answer)
         page.goto(f"{ADDRESS}/test/pages/gl.html")
         page.wait_for_function("window.ready")
+
+    def _hear(self, text: str) -> None:
+        if chromium.READING not in text:
+            self.said.append(text)
 
     @staticmethod
     def _answer(route: Any) -> None:

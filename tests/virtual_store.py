@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -41,8 +42,10 @@ class VirtualStore(Store):
         shape: Sequence[int] = (5000, 100_000, 100_000),
         chunk: int = 64,
         smallest: int = 256,
+        delay: float = 0.0,
     ) -> None:
         super().__init__(read_only=True)
+        self.delay = delay  # seconds that each request takes, as over a network
         self.shapes = [tuple(shape)]
         while max(self.shapes[-1]) > smallest:
             self.shapes.append(tuple(-(-n // 2) for n in self.shapes[-1]))
@@ -114,6 +117,8 @@ class VirtualStore(Store):
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
+        if self.delay:
+            await asyncio.sleep(self.delay)
         data = self._bytes(key)
         if data is None:
             return None

@@ -24,7 +24,7 @@ export class TileStore {
   /**
    * @param {Source} source
    * @param {{maxBytes?: number, onChange?: () => void, now?: () => number}} [options]
-   *   `onChange` is called once for all that changed within a microtask
+   *   `onChange` is called once for all that is shown and changed within a microtask
    */
   constructor(source, { maxBytes = 256 * 2 ** 20, onChange = () => {}, now = Date.now } = {}) {
     this.source = source;
@@ -42,6 +42,8 @@ export class TileStore {
     this.visible = new Map();
     /** @type {Map<string, TileAddress>} */
     this.prefetch = new Map();
+    /** @type {Set<string>} */
+    this.awaited = new Set();
     /** @type {Set<Batch>} */
     this.batches = new Set();
     /** @type {Set<string>} */
@@ -99,13 +101,17 @@ export class TileStore {
     this.tiles.set(key, tile);
     this.failures.delete(key);
     this.unanswered.delete(key);
+    this.shrink();
+    this.tell(key);
+  }
+
+  shrink() {
     for (const [old, { data }] of this.tiles) {
       if (this.bytes <= this.maxBytes) break;
       if (this.visible.has(old) || this.prefetch.has(old)) continue;
       this.tiles.delete(old);
       this.bytes -= data ? data.byteLength : SMALL;
     }
-    this.tell();
   }
 
   /**
@@ -113,8 +119,9 @@ export class TileStore {
    * What doesn't fit into memory together isn't asked for.
    * @param {TileAddress[]} visible
    * @param {TileAddress[]} [prefetch]
+   * @param {TileAddress[]} [awaited] those of `prefetch` that are shown when they come
    */
-  want(visible, prefetch = []) {
+  want(visible, prefetch = [], awaited = []) {
     let room = this.maxBytes;
     /** @param {TileAddress[]} tiles @param {Map<string, TileAddress>} [known] */
     const fitting = (tiles, known) => {
@@ -128,6 +135,7 @@ export class TileStore {
       }
       return out;
     };
+    this.awaited = new Set(awaited.map(({ key }) => key));
     this.visible = fitting(visible);
     this.prefetch = fitting(prefetch, this.visible);
     for (const batch of [...this.batches]) {
@@ -195,7 +203,7 @@ export class TileStore {
     this.asked.delete(key);
     if (this.tiles.has(key)) return;
     this.failures.set(key, { cause, at: this.now() });
-    this.tell();
+    this.tell(key);
   }
 
   /** Count tiles that a source has answered with nothing. @param {string} key */
@@ -226,8 +234,10 @@ export class TileStore {
     this.pump();
   }
 
-  tell() {
+  /** Tell that what is shown has changed. @param {string} [key] a tile; what isn't shown is silent */
+  tell(key) {
     if (this.telling || this.disposed) return;
+    if (key !== undefined && !this.visible.has(key) && !this.awaited.has(key)) return;
     this.telling = true;
     queueMicrotask(() => {
       this.telling = false;

@@ -32,6 +32,7 @@ import {
   wantedTiles,
 } from "./geometry.js";
 import { createRenderer } from "./gl/renderer.js";
+import { Keeping } from "./keeping.js";
 import { Playback } from "./playback.js";
 import { FrameRenderer } from "./source/frames.js";
 import { buildStage } from "./stage.js";
@@ -91,6 +92,12 @@ export class Viewer {
     this.count = 0;
     this.pending = 0;
     this.onlyAbove = false;
+    this.asking = false;
+    this.keeping = new Keeping(() => this.invalidate());
+    /** @type {{x: number, y: number, w: number, h: number} | null} */
+    this.volume = null;
+    /** @type {Bricks} */
+    this.bricks = [];
     /** @type {Pane[]} */
     this.drawn = [];
     /** @type {PaneFrame[]} */
@@ -154,9 +161,11 @@ export class Viewer {
     const { width, height } = stage.getBoundingClientRect();
     if (!width || !height) return;
     this.dpr = globalThis.devicePixelRatio || 1;
+    const size = [width, height].map((side) => Math.max(1, Math.round(side * this.dpr)));
     for (const canvas of [this.canvas, this.overlay]) {
-      canvas.width = Math.max(1, Math.round(width * this.dpr));
-      canvas.height = Math.max(1, Math.round(height * this.dpr));
+      // a canvas is emptied when it is told its size, even if that is the one it has
+      if (canvas.width !== size[0]) canvas.width = size[0];
+      if (canvas.height !== size[1]) canvas.height = size[1];
     }
     if (!(this.state.get("zoom") > 0)) {
       const all = panesOf(this.manifest, { ...this.state.values, zoom: 1 }, ...this.size());
@@ -182,7 +191,12 @@ export class Viewer {
   invalidate(onlyAbove = false) {
     if (this.closing.signal.aborted) return;
     this.onlyAbove = onlyAbove && (this.pending === 0 || this.onlyAbove);
-    if (!this.onlyAbove) this.root.dataset.settled = "false";
+    if (!this.onlyAbove) {
+      this.root.dataset.settled = "false";
+      // tiles are asked for now, not when the browser next has time to draw
+      if (!this.asking) queueMicrotask(() => this.look());
+      this.asking = true;
+    }
     this.pending ||= requestAnimationFrame(() => {
       this.pending = 0;
       if (this.onlyAbove) this.drawAbove();
@@ -190,31 +204,41 @@ export class Viewer {
     });
   }
 
+  /** Work out what the state shows, and ask for it. */
+  look() {
+    const { manifest, state } = this;
+    this.asking = false;
+    if (!(state.get("zoom") > 0) || this.closing.signal.aborted) return;
+    this.drawn = panesOf(manifest, state.values, ...this.size());
+    this.volume = volumeRect(manifest, state.values, ...this.size());
+    this.bricks = this.volume ? volumeLevels(manifest, state.values) : [];
+    this.want();
+  }
+
   draw() {
     const { manifest, state } = this;
     if (!(state.get("zoom") > 0)) return;
-    this.drawn = panesOf(manifest, state.values, ...this.size());
-    const rect = volumeRect(manifest, state.values, ...this.size());
-    const bricks = rect ? volumeLevels(manifest, state.values) : [];
-    this.want(bricks);
+    this.look();
     const covered = shownChannels(manifest, state.values);
-    this.shown = this.drawn.map((pane) => ({
+    const frames = this.drawn.map((pane) => ({
       pane,
       covers: covered.map(({ layer, channel }) =>
         cover(manifest, layer, channel, pane, state.values, this.tiles),
       ),
     }));
-    this.renderer.draw(this.frame(rect, bricks));
+    const { shown, all } = this.keeping.apply(this.shown, frames, this.tiles.loading > 0);
+    this.shown = shown;
+    // where every pane stays as it is, so does the canvas
+    if (!all || this.volume) this.renderer.draw(this.frame());
     this.finish();
   }
 
-  /** @param {Bricks} bricks */
-  want(bricks) {
-    const { manifest, state, tiles, drawn } = this;
+  want() {
+    const { manifest, state, tiles, drawn, bricks } = this;
     const has = (/** @type {string} */ key) => tiles.has(key);
     const { visible, prefetch } = wantedTiles(manifest, state.values, drawn, has);
     const volume = bricks.map(({ address }) => address);
-    if (drawn.length) tiles.want(visible, [...this.ahead(), ...volume, ...prefetch]);
+    if (drawn.length) tiles.want(visible, [...this.ahead(), ...volume, ...prefetch], volume);
     else tiles.want(volume, []);
     state.set({ loading: tiles.loading });
   }
@@ -229,13 +253,9 @@ export class Viewer {
     return prefetchAlong(manifest, state.values, drawn, axis, direction, count);
   }
 
-  /**
-   * @param {{x: number, y: number, w: number, h: number} | null} rect
-   * @param {Bricks} bricks
-   * @returns {Frame}
-   */
-  frame(rect, bricks) {
-    const { manifest, state, dpr } = this;
+  /** @returns {Frame} */
+  frame() {
+    const { manifest, state, dpr, bricks, volume: rect } = this;
     const { channels, labels, turn, zoom } = state.values;
     const loaded = bricks.flatMap(({ layer, channel, address }) => {
       const tile = this.tiles.get(address.key);

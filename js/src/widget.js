@@ -50,16 +50,22 @@ function bind(viewer, model) {
   /** @type {any} */
   let timer = null;
   let since = 0;
+  /** What Python hasn't been told yet. @type {Set<string>} */
+  const untold = new Set();
   const tell = () => {
     clearTimeout(timer);
     timer = null;
+    untold.clear();
     model.save_changes();
   };
   const stop = state.on("*", (/** @type {(keyof SharedState)[]} */ changed, origin) => {
     if (origin === "model") return;
     const keys = changed.filter((key) => SHARED.includes(key));
     if (!keys.length) return;
-    for (const key of keys) model.set(traitOf(key), state.get(key));
+    for (const key of keys) {
+      untold.add(key);
+      model.set(traitOf(key), state.get(key));
+    }
     const now = Date.now();
     if (timer === null) since = now;
     clearTimeout(timer);
@@ -67,12 +73,17 @@ function bind(viewer, model) {
   });
   const heard = SHARED.map((key) => {
     const trait = traitOf(key);
-    const listener = () => state.set({ [key]: model.get(trait) }, "model");
+    const listener = () => {
+      // the kernel's echo of the last change must not undo the next one, which it hasn't heard of
+      if (untold.has(key)) model.set(trait, state.get(key));
+      else state.set({ [key]: model.get(trait) }, "model");
+    };
     model.on(`change:${trait}`, listener);
     return () => model.off(`change:${trait}`, listener);
   });
   return () => {
-    if (timer !== null) tell();
+    // the model keeps what Python wasn't told, for the next time; now there may be no kernel
+    clearTimeout(timer);
     stop();
     for (const off of heard) off();
   };

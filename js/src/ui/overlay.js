@@ -33,18 +33,46 @@ const BAR = 0.3;
 /** The overlay says so after each drawing; others follow what is on the screen by this event. */
 export const DRAWN_EVENT = "nk-drawn";
 
+/** What each overlay shows, as a text that is equal for equal pictures. */
+const SHOWN = new WeakMap();
+
 /**
- * Draw all that is above the picture.
+ * Draw all that is above the picture, if it isn't there already: stepping through planes leaves
+ * most of it as it is.
  * @param {Viewer} viewer
  * @param {Context} context of the overlay
  */
 export function drawOverlay(viewer, context) {
-  const { manifest, state, canvas, overlay, dpr } = viewer;
+  const { state, overlay } = viewer;
+  const { voxel, crosshair: crossed } = state.values;
+  const panes = viewer.panes();
+  const active = activePane(viewer);
+  const selection = active ? shownSelection(viewer, active) : {};
+  const drawn = Object.keys(selection).length ? [selection, voxel] : null;
+  const crossing = crossed && panes.map(({ plane }) => plane.map((name) => voxel[name]));
+  const { layout, maximised, scalebar } = state.values;
+  const volume = [inVolume(viewer), layout, maximised];
+  const { width, height } = overlay;
+  const key = JSON.stringify([panes, active, drawn, crossing, scalebar, volume, width, height]);
+  if (SHOWN.get(overlay) !== key) {
+    SHOWN.set(overlay, key);
+    paint(viewer, context, selection);
+  }
+  refreshHover(viewer);
+  overlay.dispatchEvent(new Event(DRAWN_EVENT));
+}
+
+/**
+ * @param {Viewer} viewer
+ * @param {Context} context
+ * @param {Selection} selection
+ */
+function paint(viewer, context, selection) {
+  const { manifest, state, canvas, dpr } = viewer;
   const values = state.values;
   context.clearRect(0, 0, context.canvas.width, context.canvas.height);
   const panes = viewer.panes();
   const active = activePane(viewer);
-  const selection = active ? shownSelection(viewer, active) : {};
   for (const pane of panes) {
     clipped(context, pane.rect, () => {
       drawSelection(context, viewer, pane, selection);
@@ -57,8 +85,6 @@ export function drawOverlay(viewer, context) {
   if (volume) tag(context, "3D", volume, dpr);
   const framed = inVolume(viewer) ? volume : active?.rect;
   if (framed && panes.length > 1) frame(context, framed, dpr);
-  refreshHover(viewer);
-  overlay.dispatchEvent(new Event(DRAWN_EVENT));
 }
 
 /**

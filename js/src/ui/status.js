@@ -42,12 +42,12 @@ export function mountStatus(viewer, parent) {
 
   const update = () => {
     const seen = state.get("hover") ?? crosshairAt(viewer);
-    parts.position.textContent = seen.position;
-    parts.values.textContent = valuesText(seen);
-    parts.mag.textContent = magText(seen, state.values);
-    parts.loading.textContent = loadingText(state.get("loading"));
-    parts.kernel.textContent = KERNEL[state.get("status")];
-    parts.message.textContent = state.get("message");
+    write(parts.position, seen.position);
+    write(parts.values, valuesText(seen));
+    write(parts.mag, magText(seen, state.values));
+    write(parts.loading, loadingText(state.get("loading")));
+    write(parts.kernel, KERNEL[state.get("status")]);
+    write(parts.message, state.get("message"));
     point(tooltip, viewer);
     const drawing = drawingOf(viewer);
     if (drawing.keyed) say.later(() => spoken(viewer));
@@ -64,6 +64,15 @@ export function mountStatus(viewer, parent) {
     tooltip.remove();
   });
   return { dispose: stop };
+}
+
+/**
+ * Laying a page out anew costs more than looking whether there is a need to.
+ * @param {HTMLElement} element
+ * @param {string} text
+ */
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }
 
 /** The elements of the line. */
