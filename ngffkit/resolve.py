@@ -127,8 +127,15 @@ def only_image(tree: xr.DataTree) -> xr.DataTree:
     ]
     if len(found) == 1:
         return found[0]
+    if not found:
+        opened = opened_of(tree)
+        plate = None if opened is None else opened.node.plate
+        if plate is not None and plate.wells:
+            well = plate.wells[0].path
+            raise NgffError(f"a plate is no image; choose a well, e.g. dt.ngff.well({well!r})")
+        raise NgffError("there is no image in this tree")
     names = [node.path.removeprefix(tree.path).strip("/") for node in found]
-    shown = ", ".join(repr(name) for name in names[:20]) or "none"
+    shown = ", ".join(repr(name) for name in names[:20])
     raise NgffError(
         f"this tree has {len(found)} images ({shown}); choose one, e.g. dt[{shown[:40]}]"
     )

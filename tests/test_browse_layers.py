@@ -11,6 +11,7 @@ import makers
 import numpy as np
 import pytest
 import xarray as xr
+from virtual_store import VirtualStore
 
 import ngffkit as nk
 from ngffkit.errors import NgffError, NgffWarning
@@ -427,3 +428,54 @@ def test_virtual_mags_of_a_bare_array_span_what_they_say():
     assert coarse.mag == "2-2-1"
     assert coarse.factor == {"z": 1.0, "y": 2.0, "x": 2.0}
     assert fine.factor == {"z": 1.0, "y": 1.0, "x": 1.0}
+
+
+def unknown_size() -> dask.array.Array:
+    full = dask.array.ones((6, 8, 9), chunks=(2, 8, 9))
+    return full[dask.array.from_array(np.arange(6) > 2, chunks=2)]
+
+
+@pytest.mark.parametrize(
+    ("given", "labels", "message"),
+    [
+        (unknown_size(), True, r"how many pixels the axis .* compute_chunk_sizes"),
+        ([[1, 2], [3]], True, "some are longer than others"),
+        (xr.DataArray(np.zeros((4, 5)), dims=(0, 1)), True, r"da.rename\(\{0: 'y'\}\)"),
+        (np.zeros((3, 4, 5)), 5, "labels=5: give their names, or arrays"),
+        (np.zeros((3, 4, 5)), np.zeros((0, 4, 5), int), "axis 'z' has no pixels"),
+    ],
+)
+def test_what_can_not_be_shown_is_refused_in_our_words(given, labels, message):
+    with pytest.raises(NgffError, match=message):
+        Layers.of(given, labels=labels)
+
+
+def test_a_hash_of_dask_is_no_name():
+    array = dask.array.zeros((4, 5), chunks=2)
+    for given in (array, xr.DataArray(array, dims=("y", "x"))):
+        assert Layers.of(given).name == "image"
+    assert Layers.of(xr.DataArray(array, dims=("y", "x"), name="cells")).name == "cells"
+    assert Layers.of(array, name=3).manifest()["name"] == "3"  # type: ignore[arg-type]
+
+
+def test_what_xarray_transposed_is_shown_when_small_and_refused_when_large(cells: str, monkeypatch):
+    turned = nk.open(cells)["1"].to_dataset()["image"].transpose("x", "y", "z", ...)
+    assert Layers.of(turned).planes[0] == ("x", "y")
+    monkeypatch.setattr("ngffkit.widgets.pixels._SCATTERED", 100)
+    with pytest.raises(NgffError, match="browse them as they were"):
+        Layers.of(turned)
+
+
+def test_a_plate_says_how_to_choose_a_well(tmp_path):
+    makers.plate(tmp_path / "plate.zarr")
+    with pytest.raises(NgffError, match=r"choose a well, e\.g\. dt\.ngff\.well\("):
+        Layers.of(tmp_path / "plate.zarr")
+
+
+def test_a_tree_that_was_opened_is_not_asked_for_again():
+    store = VirtualStore(shape=(64, 256, 256))
+    tree = nk.open(store)
+    asked = []
+    store._bytes = lambda key, known=store._bytes: asked.append(key) or known(key)
+    Layers.of(tree)
+    assert asked == []

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from ngffkit.errors import NgffError
-from ngffkit.widgets import frames, page, panes
+from ngffkit.widgets import files, frames, page, panes
 from ngffkit.widgets.bricks import Bricks
 from ngffkit.widgets.layers import Layers
 
@@ -82,10 +82,10 @@ def read(path):
 @pytest.fixture(autouse=True)
 def bundle(tmp_path_factory, monkeypatch):
     """Stand in for a bundle that nobody has built."""
-    if not page.BUNDLE.exists():
+    if not files.BUNDLE.exists():
         stub = tmp_path_factory.mktemp("static") / "browse.js"
         stub.write_text("export const mountPage = () => {};", "utf-8")
-        monkeypatch.setattr(page, "BUNDLE", stub)
+        monkeypatch.setattr(files, "BUNDLE", stub)
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_the_page_asks_for_nothing(volume, tmp_path):
     # the name of the image ends no element
     assert [tag for tag, _ in found.elements].count("script") == 3
     assert "<title>a &lt;/script&gt;&lt;b&gt;&amp;</title>" in text
-    assert json.loads(found.scripts["nk-code"]) == page.BUNDLE.read_text("utf-8")
+    assert json.loads(found.scripts["nk-code"]) == files.BUNDLE.read_text("utf-8")
 
 
 def test_the_budget_is_kept(tmp_path):
@@ -210,7 +210,7 @@ def test_pages_that_cannot_be(volume, tmp_path, monkeypatch):
         page.write_page(layers, Bricks(), state, tmp_path / "a.html", max_bytes="much")
     with pytest.raises(NgffError, match=r"pages end in \.html"):
         page.write_page(layers, Bricks(), state, tmp_path / "a.png")
-    monkeypatch.setattr(page, "BUNDLE", tmp_path / "none.js")
+    monkeypatch.setattr(files, "BUNDLE", tmp_path / "none.js")
     with pytest.raises(NgffError, match="make js"):
         page.write_page(layers, Bricks(), state, tmp_path / "a.html")
     assert not list(tmp_path.iterdir())
@@ -228,7 +228,7 @@ READ = """() => {
 
 @pytest.fixture(scope="module")
 def browser():
-    if not page.BUNDLE.exists():
+    if not files.BUNDLE.exists():
         chromium.missing("the viewer's bundle", "make js")
     with chromium.browser() as found:
         yield found

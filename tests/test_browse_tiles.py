@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -278,6 +279,65 @@ def test_a_failure_reaches_all_and_is_not_kept():
     assert errors == ["can't read '0/c/0' at memory://0/c/0: damaged"] * 3
     assert bricks.read(layers.layers[0], 0, 0, {}).all()
     assert len(pixels.boxes) == 2
+
+
+def test_an_interrupted_reader_fails_nobody_else():
+    layers = Layers.of(dask.array.ones((64, 64), dtype="u1", chunks=64))
+    pixels, bricks, got = counted(layers), Bricks(), []
+    pixels.gate.clear()
+    inner, interrupts = pixels.read, [KeyboardInterrupt()]
+
+    def read(box):
+        part = inner(box)
+        if interrupts:
+            raise interrupts.pop()
+        return part
+
+    pixels.read = read  # type: ignore[method-assign]
+
+    def look() -> None:
+        try:
+            got.append(bool(bricks.read(layers.layers[0], 0, 0, {}).all()))
+        except KeyboardInterrupt:
+            got.append("interrupted")
+
+    threads = [threading.Thread(target=look) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + 30
+    while bricks.hits < 2 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    pixels.gate.set()
+    for thread in threads:
+        thread.join()
+    assert sorted(got, key=str) == [True, True, "interrupted"]
+
+
+def test_all_caches_together_keep_what_one_may(monkeypatch: pytest.MonkeyPatch):
+    """Cells are run again and again, and each run makes a view that nobody closes."""
+    monkeypatch.setattr("ngffkit.widgets.bricks._ALL", weakref.WeakSet())
+    made = []
+    for _ in range(5):
+        layers = Layers.of(dask.array.ones((1, 200), dtype="u1", chunks=(1, 10)))
+        made.append((layers, Bricks(120)))
+        made[-1][1].read(layers.layers[0], 0, 0, {"x": slice(0, 80)})
+    assert [bricks.nbytes for _, bricks in made] == [0, 0, 0, 40, 80]
+    layers, first = made[0]
+    first.read(layers.layers[0], 0, 0, {"x": slice(0, 50)})
+    assert [bricks.nbytes for _, bricks in made] == [50, 0, 0, 0, 70]
+
+
+def test_all_caches_together_have_the_threads_of_one():
+    def count() -> int:
+        return sum(thread.name.startswith("ngffkit-read") for thread in threading.enumerate())
+
+    before, kept = count(), []
+    for _ in range(6):
+        layers = Layers.of(dask.array.ones((1, 200), dtype="u1", chunks=(1, 10)))
+        counted(layers).workers = 8
+        kept.append(Bricks())
+        kept[-1].read(layers.layers[0], 0, 0, {})
+    assert count() - before <= 8
 
 
 def test_the_bound_holds_while_many_threads_read():

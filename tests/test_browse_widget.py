@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import base64
+import gc
 import io
 import json
 import textwrap
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dask.array
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,7 +26,7 @@ from PIL import Image
 import ngffkit as nk
 from ngffkit.cli import main
 from ngffkit.errors import NgffError
-from ngffkit.widgets import browse, page
+from ngffkit.widgets import browse, files
 from ngffkit.widgets.browse import Viewer
 
 AXES = {"z": (0.5, 10.0), "y": (0.25, -3.0), "x": (0.1, 0.3)}
@@ -129,6 +132,11 @@ def test_options_that_are_none_are_refused_with_those_there_are(path):
         nk.browse(path, z=99)
     with pytest.raises(NgffError, match="layout"):
         nk.browse(np.zeros((8, 8)), layout="ortho")
+    for position in (3, "z"):
+        with pytest.raises(NgffError, match="write it by axis"):
+            nk.browse(path, position=position)  # type: ignore[arg-type]
+    with pytest.raises(NgffError, match=r"no channel 1\.5"):
+        nk.browse(path, channels=1.5)  # type: ignore[arg-type]
 
 
 def test_how_channels_look_can_be_said(path, views):
@@ -193,6 +201,41 @@ def test_axes_without_numbers_have_their_own_positions(views):
     view.position = {"t": "2026-01-03"}
     assert view.voxel["t"] == 2
     assert da.sel(t=view.position["t"]).sizes == image().sizes
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted", "voxel"),
+    [
+        ([0.0, 9.0, 4.0, 5.0], 4.0, 2),  # in no order
+        ([0.0, 9.0, 4.0, 5.0], 7.5, 1),
+        ([1.0, 1.0, 2.0, 2.0], 2.0, 2),  # twice the same
+        ([1.0, np.nan, 3.0, 7.0], 7.0, 3),
+        ([7.0, 3.0, 2.0, 1.0], 3.0, 1),  # descending
+        (["b", "a", "b", "c"], "b", 0),
+    ],
+)
+def test_positions_need_no_order(values, wanted, voxel, views):
+    da = xr.DataArray(np.zeros((4, 8, 8)), dims=("z", "y", "x"), coords={"z": values})
+    views.append(view := nk.browse(da))
+    view.position = {"z": wanted}
+    assert view.voxel["z"] == voxel
+    with pytest.raises(NgffError, match=r"z=nan"):
+        view.position = {"z": float("nan")}
+
+
+def test_a_plane_without_a_pyramid_is_not_read_to_the_end_before_it_is_shown(views):
+    read = []
+
+    def block(block_info: Any) -> np.ndarray:
+        read.append(block_info[None]["chunk-location"])
+        return np.ones((1024, 1024), np.uint8)
+
+    array = dask.array.map_blocks(
+        block, chunks=((1024,) * 64, (1024,) * 64), dtype=np.uint8, meta=np.zeros((0, 0), np.uint8)
+    )
+    views.append(view := nk.browse(array))
+    assert len(read) <= 4
+    assert view.window == {"image": (0.0, 1.0)}
 
 
 @pytest.mark.parametrize(
@@ -468,7 +511,7 @@ def opened(path: Path) -> Any:
 def test_pictures_films_and_pages_are_of_the_view(path, views, tmp_path, monkeypatch):
     code = tmp_path / "browse.js"
     code.write_text("export const mountPage = () => {};")
-    monkeypatch.setattr(page, "BUNDLE", code)
+    monkeypatch.setattr(files, "BUNDLE", code)
     views.append(view := nk.browse(path, labels=False))
     view.snapshot(tmp_path / "a.png", size=(300, 200))
     assert opened(tmp_path / "a.png").size == (300, 200)
@@ -513,6 +556,21 @@ def test_closing_ends_its_threads_and_forgets_its_pixels(path):
     other.close()
 
 
+@pytest.mark.parametrize("undo", [True, False])
+def test_a_closed_view_is_not_held_by_what_it_was_linked_to(undo, views):
+    views.append(here := nk.browse(image()))
+    there = nk.browse(image())
+    link = here.link(there)
+    if undo:
+        link.unlink()
+    there.close()
+    assert (here.links, here._links, repr(link)) == ([], [], "<link, undone>")
+    gone = weakref.ref(there)
+    del there, link
+    gc.collect()
+    assert gone() is None
+
+
 def test_a_page_without_a_second_model_gets_tiles_on_the_first(views, monkeypatch):
     views.append(view := nk.browse(image()))
     got: list[Any] = []
@@ -535,7 +593,7 @@ def wait_for(ready: Any) -> None:
 
 def test_a_missing_bundle_is_a_clear_error(monkeypatch, tmp_path):
     monkeypatch.undo()
-    monkeypatch.setattr(browse, "STATIC", tmp_path)
+    monkeypatch.setattr(files, "BUNDLE", tmp_path / "none.js")
     with pytest.raises(NgffError, match="make js"):
         nk.browse(np.zeros((4, 4)))
 
@@ -552,7 +610,7 @@ def test_the_accessor_opens_what_it_is_of(path, views):
 def test_the_command_writes_a_page(path, tmp_path, monkeypatch, capsys):
     code = tmp_path / "browse.js"
     code.write_text("export const mountPage = () => {};")
-    monkeypatch.setattr(page, "BUNDLE", code)
+    monkeypatch.setattr(files, "BUNDLE", code)
     out = tmp_path / "cells.html"
     line = ["browse", "--html", str(out), "--position", "z=3,x=10", "--layout", "ortho"]
     assert main([*line, "--max-size", "1 MB", path]) == 0

@@ -15,7 +15,7 @@ from ngffkit.errors import NgffError
 from ngffkit.grid import Axis
 from ngffkit.opened import Opened
 from ngffkit.plots.scalebar import parse_unit
-from ngffkit.widgets.pixels import Array, stored_key
+from ngffkit.widgets.pixels import Array, check_readable, stored_key
 
 #: Axes with more uneven positions than this show pixel numbers: the page holds them as texts.
 _MAX_TEXTS = 100_000
@@ -50,6 +50,22 @@ class Measured:
     def symbol(self) -> str:
         """The unit as it is shown."""
         return parse_unit(self.axis.unit).symbol
+
+
+def check_axes(da: xr.DataArray) -> None:
+    """Raise when an array can't be shown, for the sake of its axes or their order."""
+    for dim, size in da.sizes.items():
+        if not isinstance(dim, str):
+            raise NgffError(f"the dimension {dim!r} is no text; da.rename({{{dim!r}: 'y'}}) helps")
+        # dask has NaN for what it would have to compute
+        if size != size:  # noqa: PLR0124
+            raise NgffError(
+                f"nobody knows how many pixels the axis {dim!r} has; compute_chunk_sizes() of the "
+                "dask array finds out"
+            )
+        if not size:
+            raise NgffError(f"there is nothing to show: the axis {dim!r} has no pixels")
+    check_readable(da)
 
 
 def measure(da: xr.DataArray, name: str) -> Measured:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import itertools
 import math
 import threading
+import time
+import weakref
 from collections import OrderedDict
 from collections.abc import Mapping
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +28,13 @@ if TYPE_CHECKING:
 #: A chunk beyond this part of the budget is not kept: a few would push out everything else.
 _SHARE = 8
 
+#: Threads that read for all views: a notebook has one after the other, and none says it is over.
+_THREADS = Threads()
+
+#: All that keep something, for the same reason: see `_share_room`.
+_ALL: weakref.WeakSet[Bricks] = weakref.WeakSet()
+_ALL_LOCK = threading.Lock()
+
 #: What is read, by its place in a level.
 _Key = tuple[Pixels, tuple[tuple[int, int], ...]]
 
@@ -36,7 +45,8 @@ class Bricks:
     Parameters
     ----------
     budget : int
-        Bytes that may be kept, what is being decoded included.
+        Bytes that may be kept, what is being decoded included. All there are together keep no
+        more than the largest budget: those that were not read for longest forget first.
 
     Attributes
     ----------
@@ -53,15 +63,25 @@ class Bricks:
         self._coming: dict[_Key, Future[Array]] = {}
         self._coming_bytes = 0
         self._changed = threading.Condition()
-        self._threads = Threads()
         # several chunks that are too large to keep would not fit into memory side by side either
         self._large = threading.Lock()
+        self._used = time.monotonic()
+        with _ALL_LOCK:
+            _ALL.add(self)
 
     def clear(self) -> None:
         """Forget everything that is kept."""
         with self._changed:
             self._kept.clear()
             self.nbytes = 0
+
+    def forget(self, nbytes: int) -> int:
+        """Forget at least so many bytes, the oldest first; return how many that were."""
+        with self._changed:
+            before = self.nbytes
+            while self._kept and before - self.nbytes < nbytes:
+                self._forget_oldest()
+            return before - self.nbytes
 
     def read(self, layer: Layer, level: int, channel: int, box: Mapping[str, slice]) -> Array:
         """Read a box of one channel.
@@ -86,6 +106,7 @@ class Bricks:
         NgffError
             Whatever reading raises, such as `ChunkError`; a failure is not kept.
         """
+        self._used = time.monotonic()
         at = layer.levels[level]
         pixels = at.pixels
         cuts = tuple(
@@ -135,7 +156,7 @@ class Bricks:
 
             return run
 
-        self._threads.run((task(*entry) for entry in missing), pixels.workers)
+        _THREADS.run((task(*entry) for entry in missing), pixels.workers)
 
     def _brick(self, key: _Key) -> Array:
         """Return a brick: kept, from the thread that is decoding it, or decoded here."""
@@ -160,8 +181,11 @@ class Bricks:
                     break
                 self._changed.wait()
         if coming is not None:
-            # whoever is decoding it is running, not queued, so this ends
-            return coming.result()
+            try:
+                # whoever is decoding it is running, not queued, so this ends
+                return coming.result()
+            except CancelledError:
+                return self._brick(key)
         return self._decode(key, size, mine)
 
     def _decode(self, key: _Key, size: int, mine: Future[Array]) -> Array:
@@ -173,7 +197,11 @@ class Bricks:
         except BaseException as err:
             with self._changed:
                 self._leave(key, size)
-            mine.set_exception(err)
+            if isinstance(err, Exception):
+                mine.set_exception(err)
+            else:
+                # an interrupted cell is no reason that others go without
+                mine.cancel()
             raise
         with self._changed:
             self._leave(key, size)
@@ -181,6 +209,7 @@ class Bricks:
             self.nbytes += found.nbytes
             self._make_room()
         mine.set_result(found)
+        _share_room(self)
         return found
 
     def _leave(self, key: _Key, size: int) -> None:
@@ -190,8 +219,26 @@ class Bricks:
 
     def _make_room(self) -> None:
         while self._kept and self.nbytes + self._coming_bytes > self.budget:
-            _, oldest = self._kept.popitem(last=False)
-            self.nbytes -= oldest.nbytes
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        _, oldest = self._kept.popitem(last=False)
+        self.nbytes -= oldest.nbytes
+
+
+def _share_room(used: Bricks) -> None:
+    """Let others forget what they keep, those not read for longest first, to stay in bounds.
+
+    Widgets live until they are closed, and running a cell again closes none.
+    """
+    with _ALL_LOCK:
+        known = list(_ALL)
+    over = sum(each.nbytes for each in known) - max(each.budget for each in known)
+    for each in sorted(known, key=lambda each: each._used):  # noqa: SLF001 - one of these
+        if over <= 0:
+            return
+        if each is not used:
+            over -= each.forget(over)
 
 
 def _overlap(place: tuple[tuple[int, int], ...], box: Box, corner: list[int]) -> tuple[Box, Box]:

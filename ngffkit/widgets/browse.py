@@ -20,6 +20,7 @@ from ngffkit.errors import NgffError
 from ngffkit.widgets import drawn, preparing, profiles, selecting
 from ngffkit.widgets import state as states
 from ngffkit.widgets.comms import Line, follow_the_page
+from ngffkit.widgets.files import bundle
 from ngffkit.widgets.first import First
 from ngffkit.widgets.linking import Link
 from ngffkit.widgets.preparing import Scene
@@ -29,8 +30,6 @@ from ngffkit.widgets.words import WORDS
 
 if TYPE_CHECKING:
     from ngffkit.plots.drawing import Picture
-
-STATIC = Path(__file__).parent / "static"
 
 #: `layout` is what ipywidgets calls the CSS of a widget, and its page looks it up as such.
 _SYNCED = {"layout": "_layout"}
@@ -88,17 +87,6 @@ def browse(
     """
     given = {"labels": labels, "channels": channels, "layout": layout, "position": position}
     return Viewer(preparing.prepare(obj, {**given, **options}))
-
-
-def bundle() -> str:
-    """Return the code of the page."""
-    try:
-        return (STATIC / "browse.js").read_text("utf-8")
-    except OSError as err:
-        raise NgffError(
-            f"the viewer's JavaScript can't be read ({err}); in a clone of the repository run "
-            "'make js', else install ngffkit again"
-        ) from err
 
 
 class Viewer(anywidget.AnyWidget):
@@ -165,7 +153,7 @@ class Viewer(anywidget.AnyWidget):
     def __init__(self, scene: Scene) -> None:
         self.scene, self.places = scene, scene.places
         self._known: dict[str, Any] = {}
-        self._links_made: list[Link] = []
+        self.links: list[Link] = []
         self._shown = First.read(scene.layers, scene.bricks, scene.state)
         self._line = Line()
         layers, bricks = scene.layers, scene.bricks
@@ -348,15 +336,13 @@ class Viewer(anywidget.AnyWidget):
         Link
             ``link.unlink()`` ends it.
         """
-        made = Link(self, other, what or ("position", "center", "zoom"))
-        self._links_made.append(made)
-        return made
+        return Link(self, other, what or ("position", "center", "zoom"))
 
     def close(self) -> None:
         """Take it off the page, end its threads and forget its pixels."""
         # a view that could not be made has nothing to close
         if "_wires" in self.__dict__:
-            for link in self._links_made:
+            for link in list(self.links):
                 link.unlink()
             for wire in self._wires.values():
                 wire.close()

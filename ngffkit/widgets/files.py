@@ -1,4 +1,4 @@
-"""Files that appear when they are whole."""
+"""Files: those that appear when they are whole, and the code of the page."""
 
 from __future__ import annotations
 
@@ -9,6 +9,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ngffkit.errors import NgffError
+
+BUNDLE = Path(__file__).parent / "static" / "browse.js"
+
+
+def bundle() -> str:
+    """Return the code of the page."""
+    try:
+        return BUNDLE.read_text("utf-8")
+    except OSError as err:
+        raise NgffError(
+            f"the viewer's JavaScript can't be read ({err}); in a clone of the repository run "
+            "'make js', else install ngffkit again"
+        ) from err
 
 
 @contextmanager

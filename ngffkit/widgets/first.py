@@ -19,7 +19,7 @@ import numpy.typing as npt
 from ngffkit.plots.compose import composite, draw_labels, parse_color
 from ngffkit.widgets import panes
 from ngffkit.widgets.bricks import Bricks
-from ngffkit.widgets.layers import Layers
+from ngffkit.widgets.layers import Layers, ViewLevel
 from ngffkit.widgets.panes import Pane, Shown
 from ngffkit.widgets.tiles import TileRequest, encode, render
 
@@ -30,8 +30,8 @@ Pixels = npt.NDArray[Any]
 #: Pixels along an axis of the planes that come first, and bytes of all of them.
 _SIDE, _BYTES = 256, 512 * 1024
 
-#: Where there is no such level, planes of so many pixels are read for the small picture.
-_MOST = 2**21
+#: Planes that need more pixels to be read than this don't come first: cells would wait for them.
+_MOST = 2**24
 
 #: The canvas for which panes are laid out; their size changes nothing of what is read.
 _CANVAS = (1024, 768)
@@ -84,7 +84,7 @@ class First:
             i = _level(layer, pane, state["held_mag"])
             level = layer["levels"][i]
             mag = mag or level["mag"]
-            if math.prod(level["shape"].get(name, 1) for name in pane.plane) > _MOST:
+            if _cost(layers.layers[entry.layer].levels[i], pane) > _MOST:
                 continue
             requests = list(_requests(layer, entry, i, pane, state))
             tiles = _tiles(requests, layers, bricks)
@@ -134,6 +134,12 @@ def _level(layer: Mapping[str, Any], pane: Pane, held: str) -> int:
         if all(level["shape"].get(name, 1) <= _SIDE for name in pane.plane):
             return next((j for j in range(i, len(levels)) if levels[j]["mag"] == held), i)
     return len(levels) - 1
+
+
+def _cost(level: ViewLevel, pane: Pane) -> int:
+    """Return how many pixels are read for a plane, those that are passed over included."""
+    passed = {} if level.pixels.direct else level.stride
+    return math.prod(level.shape.get(n, 1) * passed.get(n, 1) for n in pane.plane)
 
 
 def _requests(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -15,13 +14,20 @@ import xarray as xr
 from ngffkit import api, mag, regions, resolve
 from ngffkit.errors import NgffError, NgffWarning
 from ngffkit.image import Channel, LabelInfo
-from ngffkit.opened import Opened
 from ngffkit.plots import planes
 from ngffkit.plots.levels import Source
 from ngffkit.plots.overlays import overlays_of
 from ngffkit.plots.scalebar import ratio
 from ngffkit.plots.scene import name_of
-from ngffkit.widgets.axes import Measured, clean, measure, measured_axes, whole_image
+from ngffkit.widgets.axes import (
+    Measured,
+    check_axes,
+    clean,
+    measure,
+    measured_axes,
+    whole_image,
+)
+from ngffkit.widgets.given import held, labelled
 from ngffkit.widgets.layers import Layer, LayerChannel, Layers, ViewAxis, ViewLevel, limits_of
 from ngffkit.widgets.pixels import pixels_of
 
@@ -34,9 +40,6 @@ _COARSEST = 1024
 #: Pixels of the coarsest level of a volume in memory, so that it can be projected as a whole.
 _VOLUME = 2**21
 
-#: Dimensions of a bare array, by how many there are.
-_DIMS = {2: "yx", 3: "zyx", 4: "tzyx", 5: "tczyx"}
-
 Mags = list[tuple[str, xr.DataArray]]
 
 
@@ -44,27 +47,25 @@ def layers_of(obj: Any, labels: Any, name: str | None) -> Layers:
     """Make the scene; see `Layers.of`."""
     if isinstance(obj, Layers):
         return obj
-    held = _held(obj, labels)
-    mags = _mags_of(Source.of(held))
+    given = held(obj, labels=labels)
+    mags = _mags_of(Source.of(given))
     finest = mags[0][1]
-    empty = [str(dim) for dim, size in finest.sizes.items() if size == 0]
-    if empty:
-        raise NgffError(f"there is nothing to show: the axis {empty[0]!r} has no pixels")
+    check_axes(finest)
     is_label = resolve.is_label(finest) and finest.dtype.kind in "bui"
     channel = None if is_label else _channel_dim(finest)
     measured = measured_axes(finest, channel)
     spatial = _spatial(measured)
     axes = _view_axes(measured, spatial)
     scene = Layers(
-        name if name is not None else name_of(held, finest) or "image",
+        str(name) if name is not None else name_of(given, finest) or "image",
         axes,
         spatial,
         _planes(spatial),
         (),
         obj,
     )
-    image = _layer(scene, mags, name_of(held, finest) or "image", channel, is_label=is_label)
-    overlays = () if is_label and labels is True else _overlays(held, finest, labels)
+    image = _layer(scene, mags, name_of(given, finest) or "image", channel, is_label=is_label)
+    overlays = () if is_label and labels is True else _overlays(given, finest, labels)
     found = [image]
     for title, source in overlays:
         made = _label_layer(scene, mags[0], title, source, [layer.name for layer in found])
@@ -74,30 +75,6 @@ def layers_of(obj: Any, labels: Any, name: str | None) -> Layers:
 
 
 # --- what it is ----------------------------------------------------------------------------------
-
-
-def _held(obj: Any, labels: Any) -> Any:
-    """Return what xarray holds, or the opened image, of anything that can be shown."""
-    if isinstance(obj, (xr.DataTree, xr.Dataset, xr.DataArray, Opened)):
-        return obj
-    if isinstance(obj, (str, os.PathLike)) or type(obj).__module__.split(".")[0] == "zarr":
-        return api.open(obj, labels=labels is not None and labels is not False)
-    if hasattr(obj, "shape") and hasattr(obj, "dtype") and hasattr(obj, "__array__"):
-        return _bare(obj)
-    if isinstance(obj, (list, tuple)):
-        return _bare(np.asarray(obj))
-    return api.open(obj, labels=labels is not None and labels is not False)
-
-
-def _bare(array: Any) -> xr.DataArray:
-    """Name the axes of an array that has nothing but pixels."""
-    shape = tuple(array.shape)
-    if len(shape) == 3 and shape[2] == 3 and min(shape[:2]) > 8 and array.dtype == np.uint8:
-        return xr.DataArray(array, dims=tuple("yxc"), coords={"c": ["red", "green", "blue"]})
-    dims: Sequence[str] = _DIMS.get(len(shape), "")
-    if len(shape) == 4 and shape[0] <= 8:
-        dims = "czyx"
-    return xr.DataArray(array, dims=tuple(dims) or tuple(f"dim_{i}" for i in range(len(shape))))
 
 
 def _channel_dim(da: xr.DataArray) -> str | None:
@@ -294,35 +271,21 @@ def _overlays(obj: Any, finest: xr.DataArray, labels: Any) -> list[tuple[str, So
         one = isinstance(labels, (str, xr.DataArray, xr.Dataset, xr.DataTree)) or hasattr(
             labels, "dtype"
         )
+        one = one or not hasattr(labels, "__iter__")
         pairs = [("", part) for part in ([labels] if one else list(labels))]
     return [
         (title, source)
         for title, part in pairs
-        for source in overlays_of(obj, finest, [_labelled(part, finest)])
+        for source in overlays_of(obj, finest, [labelled(part, finest)])
     ]
 
 
 def _has_labels(obj: Any, finest: xr.DataArray) -> bool:
-    tree = isinstance(obj, xr.DataTree) and not obj.ds.data_vars
-    if tree and resolve.only_image(obj).children.get("labels") is not None:
-        return True
+    if isinstance(obj, xr.DataTree) and not obj.ds.data_vars:
+        # it was opened with its labels, or without them on purpose: no need to look again
+        return "labels" in resolve.only_image(obj).children
     opened = resolve.opened_of(finest)
     return opened is not None and bool(api.labels_of(opened))
-
-
-def _labelled(part: Any, finest: xr.DataArray) -> Any:
-    """Name the axes of bare arrays of labels as those of the image are."""
-    if isinstance(part, (str, xr.DataArray, xr.Dataset, xr.DataTree)):
-        return part
-    if not hasattr(part, "shape"):
-        raise NgffError(f"labels={part!r:.80}: give their names, or arrays")
-    dims = [dim for dim in finest.dims if dim != resolve.channel_dim(finest)]
-    if len(part.shape) > len(dims):
-        raise NgffError(
-            f"the labels have {len(part.shape)} axes, the image has {len(dims)} besides channels; "
-            "give them as a DataArray with named dimensions"
-        )
-    return xr.DataArray(part, dims=dims[len(dims) - len(part.shape) :], name="labels")
 
 
 def _label_layer(
@@ -334,6 +297,7 @@ def _label_layer(
 ) -> Layer | None:
     """Make a layer of a label image, cut to the scene; None when it lies elsewhere."""
     own = source.finest
+    check_axes(own)
     if own.dtype.kind not in "bui":
         raise NgffError(
             f"labels are whole numbers, these pixels are {own.dtype}; convert them, e.g. "

@@ -50,7 +50,7 @@ class Link:
         self.what = what
         self.group = uuid.uuid4().hex
         self._busy = False
-        self._ends = (one, other)
+        self._ends: tuple[Viewer, ...] = (one, other)
         self._handlers: list[tuple[Viewer, Callable[[Any], None]]] = []
         for here, there in ((one, other), (other, one)):
             handler = self._follower(here, there)
@@ -65,13 +65,16 @@ class Link:
         }
         for view in self._ends:
             view._links = [*view._links, entry]  # noqa: SLF001 - its own trait, for the page
+            view.links.append(self)
 
     def unlink(self) -> None:
         """Let both go their own ways."""
         for view, handler in self._handlers:
             view.unobserve(handler, [KINDS[name] for name in self.what])
             view._links = [e for e in view._links if e["group"] != self.group]  # noqa: SLF001
-        self._handlers = []
+            view.links.remove(self)
+        # a view that is closed must not be held by one that it was linked to
+        self._handlers, self._ends = [], ()
 
     def _one_unit(self) -> bool:
         one, other = (view.places for view in self._ends)

@@ -14,14 +14,12 @@ from typing import Any
 from ngffkit.errors import NgffError
 from ngffkit.planning.options import about, nbytes_of
 from ngffkit.widgets.bricks import Bricks
-from ngffkit.widgets.files import written
+from ngffkit.widgets.files import bundle, written
 from ngffkit.widgets.frames import BACKGROUNDS, Painter, png_of
 from ngffkit.widgets.holding import phases
 from ngffkit.widgets.layers import Layers
 from ngffkit.widgets.panes import Json, key_of
 from ngffkit.widgets.tiles import encode
-
-BUNDLE = Path(__file__).parent / "static" / "browse.js"
 
 #: Pixels of the picture for browsers that can't do better.
 _PICTURE = (960, 480)
@@ -136,7 +134,7 @@ def write_page(
     name = title or painter.manifest["name"] or "ngffkit"
     head, code = (
         _head(painter, state, name),
-        f'<script type="application/json" id="nk-code">{_text(_bundle())}</script>\n',
+        f'<script type="application/json" id="nk-code">{_text(bundle())}</script>\n',
     )
     manifest = _text(painter.manifest)
     begin = (
@@ -181,15 +179,6 @@ def _head(painter: Painter, state: Json, title: str) -> str:
         png=base64.b64encode(png_of(picture, 9)).decode(),
     )
     return head.replace('<html lang="en">', f'<html lang="en" class="{theme}">')
-
-
-def _bundle() -> str:
-    try:
-        return BUNDLE.read_text(encoding="utf-8")
-    except OSError:
-        raise NgffError(
-            f"the viewer's code is not at {BUNDLE}; build it with 'make js', or install a wheel"
-        ) from None
 
 
 def _text(value: Any) -> str:

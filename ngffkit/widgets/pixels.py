@@ -24,6 +24,9 @@ from ngffkit.lazy import LazyArray
 
 Array = npt.NDArray[Any]
 
+#: Pixels of an array that is read by an index of each of them, at most.
+_SCATTERED = 2**24
+
 #: One slice per axis, with start and stop, step 1.
 Box = tuple[slice, ...]
 
@@ -243,6 +246,28 @@ def _cuts_of(key: int | slice | Array, chunk: int) -> Cuts:
     return Cuts(1 if isinstance(key, int) else len(key), 1)
 
 
+def check_readable(da: xr.DataArray) -> None:
+    """Raise when boxes of an array can't be cut out without an index of all its pixels.
+
+    That is how xarray transposes what isn't read yet.
+    """
+    scattered = isinstance(_source_of(da), indexing.LazilyVectorizedIndexedArray)
+    if scattered and da.size > _SCATTERED:
+        raise NgffError(
+            f"these {da.size} pixels were transposed, or picked one by one, before they were read, "
+            "and xarray can't read such in parts; browse them as they were, a view has no use for "
+            "an order of axes, or open with chunks={}"
+        )
+
+
+def _source_of(da: xr.DataArray) -> Any:
+    """Return what a variable's pixels are read from."""
+    data: Any = da.variable._data  # noqa: SLF001 - xarray has no public way to ask what is lazy
+    while isinstance(data, (indexing.MemoryCachedArray, indexing.CopyOnWriteArray)):
+        data = data.array
+    return data
+
+
 def stored_key(da: xr.DataArray) -> tuple[LazyArray, tuple[int | slice | Array, ...]] | None:
     """Find the array of a store that a DataArray is a lazy cutout of, and which one.
 
@@ -252,9 +277,7 @@ def stored_key(da: xr.DataArray) -> tuple[LazyArray, tuple[int | slice | Array, 
         One entry per dimension of the stored array; None when pixels were computed, transposed
         or reversed.
     """
-    data: Any = da.variable._data  # noqa: SLF001 - xarray has no public way to ask what is lazy
-    while isinstance(data, (indexing.MemoryCachedArray, indexing.CopyOnWriteArray)):
-        data = data.array
+    data = _source_of(da)
     if not isinstance(data, indexing.LazilyIndexedArray):
         return None
     key, data = data.key.tuple, data.array

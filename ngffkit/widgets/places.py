@@ -157,8 +157,13 @@ class Places:
             return texts.index(wanted)
         index = pd.Index(texts) if known is None else known
         try:
-            exact = index.dtype.kind in "OUSb"
-            found = int(index.get_indexer([wanted], method=None if exact else "nearest")[0])
+            if index.dtype.kind in "OUSb":
+                found = int(index.get_indexer_for([wanted])[0])
+            else:
+                # the nearest is found only among positions that rise, and then looked up
+                rising = index.dropna().drop_duplicates().sort_values()
+                near = int(rising.get_indexer([wanted], method="nearest")[0])
+                found = int(index.get_indexer_for(rising[[near]])[0]) if near >= 0 else -1
         except (TypeError, ValueError):
             found = -1
         if found < 0:

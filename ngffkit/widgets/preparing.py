@@ -114,7 +114,10 @@ def prepare(obj: Any, options: Mapping[str, Any]) -> Scene:
     cache = nbytes_of(look.cache, "cache")
     layers = Layers.of(obj, labels=look.labels, name=look.name)
     axes = [axis.name for axis in layers.axes]
-    at = dict(look.position or {})
+    at = {} if look.position is None else look.position
+    if not isinstance(at, Mapping):
+        raise NgffError(f"position={at!r:.80}: write it by axis, e.g. {{'z': 12.5}}")
+    at = dict(at)
     for name, value in options.items():
         if name in axes:
             at[name] = value
@@ -207,7 +210,8 @@ def styled(places: Places, channels: Sequence[Json], look: Look) -> list[Json]:
 
 def _chosen(names: Sequence[str], wanted: Any) -> set[int]:
     out = set()
-    for want in [wanted] if isinstance(wanted, (str, int, np.integer)) else list(wanted):
+    one = isinstance(wanted, str) or not hasattr(wanted, "__iter__")
+    for want in [wanted] if one else list(wanted):
         if isinstance(want, (int, np.integer)) and -len(names) <= want < len(names):
             out.add(int(want) % len(names))
         elif want in names:
