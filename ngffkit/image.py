@@ -92,14 +92,18 @@ class LabelInfo:
 def label_color(number: int) -> tuple[int, int, int, int]:
     """Return a colour for a label (RGBA, 0 to 255), unlike its neighbours'.
 
-    Their hues are a golden section apart, which spreads any run of numbers evenly.
+    Their hues are a golden section apart, which spreads any run of numbers evenly. They are counted
+    in whole numbers of 64 bits: as floats, large numbers would all be red.
 
     Examples
     --------
     >>> label_color(1), label_color(2)
     ((89, 138, 255, 255), (186, 255, 89, 255))
+    >>> label_color(2**60) == label_color(2**60 + 1)
+    False
     """
-    red, green, blue = colorsys.hsv_to_rgb(number * 0.61803398875 % 1.0, 0.65, 1.0)
+    hue = number * 0x9E3779B97F4A7C15 % 2**64 / 2**64  # 2**64 divided by the golden ratio
+    red, green, blue = colorsys.hsv_to_rgb(hue, 0.65, 1.0)
     return round(red * 255), round(green * 255), round(blue * 255), 255
 
 
