@@ -479,3 +479,11 @@ def test_a_tree_that_was_opened_is_not_asked_for_again():
     store._bytes = lambda key, known=store._bytes: asked.append(key) or known(key)
     Layers.of(tree)
     assert asked == []
+
+
+def test_a_tree_of_labels_is_one_layer(tmp_path):
+    path = nk.sample(tmp_path / "cells.ome.zarr")
+    nuclei = nk.open(f"{path}/labels/nuclei")
+    layers = Layers.of(nk.open(path, labels=False), labels=nuclei)
+    assert [layer.name for layer in layers.layers][1:] == ["nuclei"]
+    assert len(layers.layers[1].levels) > 1

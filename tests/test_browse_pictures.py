@@ -368,7 +368,8 @@ def damage(folder, key):
 def test_the_volume_along_its_axes_is_the_maximum(turn, axis, turned):
     pixels = np.random.default_rng(2).integers(0, 250, (16, 20, 24), np.uint8)
     layers = Layers.of(pixels)
-    state = state_of(layers, layout="volume", turn=list(turn))
+    # a volume is drawn smaller than planes are
+    state = state_of(layers, layout="volume", turn=list(turn), zoom=1 / 0.7)
     made = frames.compose_view(layers, Bricks(), state, 48, 40)
     expected = turned(pixels.max(axis))
     h, w = expected.shape

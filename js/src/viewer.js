@@ -22,7 +22,6 @@ import {
   axisOf,
   chooseLevel,
   cover,
-  fitZoom,
   panesOf,
   prefetchAlong,
   shownChannels,
@@ -33,6 +32,7 @@ import {
 } from "./geometry.js";
 import { createRenderer } from "./gl/renderer.js";
 import { Keeping } from "./keeping.js";
+import { pictureOf } from "./picture.js";
 import { Playback } from "./playback.js";
 import { FrameRenderer } from "./source/frames.js";
 import { buildStage } from "./stage.js";
@@ -43,14 +43,23 @@ import { ACTIONS } from "./ui/actions.js";
 import { mountAxes } from "./ui/axes.js";
 import { mountHelp } from "./ui/help.js";
 import { mountInput } from "./ui/input.js";
-import { drawOverlay } from "./ui/overlay.js";
+import { fitting } from "./ui/moves.js";
+import { redraw } from "./ui/overlay.js";
 import { mountPanel } from "./ui/panel.js";
 import { mountProfile } from "./ui/profile.js";
+import { hoveredLabels } from "./ui/readout.js";
 import { mountStatus } from "./ui/status.js";
 import { mountToolbar } from "./ui/toolbar.js";
+import { watchCard, watchSize } from "./watching.js";
 
 /** Planes that are asked for ahead while an axis plays, and after a step along it. */
 const AHEAD = { playing: 12, stepped: 3 };
+
+/**
+ * The volume's size beside that of planes at the same zoom, so that where they fit it does too when
+ * it is turned. `ngffkit/widgets/volumes.py` has to know it as well.
+ */
+const VOLUME = 0.7;
 
 /** @type {Record<string, [number, number, number]>} */
 const BACKGROUND = { dark: [0.07, 0.07, 0.08], light: [0.93, 0.93, 0.94] };
@@ -110,13 +119,12 @@ export class Viewer {
     this.tiles = new TileStore(source, { onChange: () => this.invalidate() });
     for (const tile of first) this.tiles.put(tile);
     /** @type {Renderer} */
-    this.renderer =
-      createRenderer(canvas, manifest) ?? new FrameRenderer(this, () => this.finish());
+    this.renderer = createRenderer(canvas, manifest) ?? this.pictures();
     this.playback = new Playback(this);
     this.parts = this.mount();
     this.watch();
-    this.observer = new ResizeObserver(() => this.resize());
-    this.observer.observe(stage);
+    watchCard(this);
+    this.observer = watchSize(stage, () => this.resize());
     this.resize();
   }
 
@@ -131,6 +139,25 @@ export class Viewer {
       mountHelp(this, root),
       mountInput(this),
     ];
+  }
+
+  /** What draws where WebGL2 doesn't: it takes a canvas that nothing was drawn on. */
+  pictures() {
+    const canvas = /** @type {HTMLCanvasElement} */ (this.canvas.cloneNode());
+    this.canvas.replaceWith(canvas);
+    this.canvas = canvas;
+    return new FrameRenderer(this, () => this.finish());
+  }
+
+  /** Go on without WebGL2. */
+  fallBack() {
+    const focused = this.canvas.matches(":focus");
+    for (const part of this.parts) part.dispose();
+    this.renderer.dispose();
+    this.renderer = this.pictures();
+    this.parts = this.mount();
+    if (focused) this.canvas.focus({ preventScroll: true });
+    this.invalidate();
   }
 
   watch() {
@@ -168,8 +195,7 @@ export class Viewer {
       if (canvas.height !== size[1]) canvas.height = size[1];
     }
     if (!(this.state.get("zoom") > 0)) {
-      const all = panesOf(this.manifest, { ...this.state.values, zoom: 1 }, ...this.size());
-      this.state.set({ zoom: fitZoom(this.manifest, all, this.dpr) }, "fit");
+      this.state.set({ zoom: fitting(this) }, "fit");
     }
     this.draw();
   }
@@ -229,7 +255,15 @@ export class Viewer {
     const { shown, all } = this.keeping.apply(this.shown, frames, this.tiles.loading > 0);
     this.shown = shown;
     // where every pane stays as it is, so does the canvas
-    if (!all || this.volume) this.renderer.draw(this.frame());
+    if (!all || this.volume) {
+      try {
+        this.renderer.draw(this.frame());
+      } catch (error) {
+        // a driver that can't do what it should
+        console.warn("ngffkit: WebGL2 fails here, so the kernel draws.", error);
+        return this.fallBack();
+      }
+    }
     this.finish();
   }
 
@@ -274,28 +308,19 @@ export class Viewer {
       panes: this.shown,
       channels,
       labels,
-      hovered: this.hovered(),
+      hovered: hoveredLabels(this),
       volume: rect && {
         rect,
         bricks: loaded,
         turn,
         extent: /** @type {[number, number, number]} */ (extent),
-        zoom: (zoom * dpr) / perVoxel,
+        zoom: (VOLUME * zoom * dpr) / perVoxel,
       },
     };
   }
 
-  /** @returns {(string | null)[]} */
-  hovered() {
-    const values = this.state.get("hover")?.values ?? [];
-    return this.manifest.layers
-      .filter(({ kind }) => kind === "label")
-      .map(({ name }) => values.find(({ label }) => label === name)?.text ?? null);
-  }
-
   drawAbove() {
-    const context = this.overlay.getContext("2d");
-    if (context) drawOverlay(this, context);
+    redraw(this);
     this.settle();
   }
 
@@ -349,17 +374,8 @@ export class Viewer {
     return this.source.profile(points, level);
   }
 
-  /** @returns {Promise<Blob>} */
   picture() {
-    const { width, height, pixels } = this.renderer.read();
-    const canvas = document.createElement("canvas");
-    Object.assign(canvas, { width, height });
-    const context = canvas.getContext("2d");
-    context?.putImageData(new ImageData(new Uint8ClampedArray(pixels), width, height), 0, 0);
-    context?.drawImage(this.overlay, 0, 0);
-    return new Promise((resolve, reject) => {
-      canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("no picture"))));
-    });
+    return pictureOf(this.renderer, this.overlay);
   }
 
   /** @param {string} text */

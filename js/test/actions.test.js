@@ -164,6 +164,20 @@ test("layouts, planes and panes follow one another", () => {
   assert.equal(press(image, "t").layout, "plane");
 });
 
+test("who sees the whole image does so in another layout, who has zoomed keeps the zoom", () => {
+  const viewer = viewerOf(volume());
+  press(viewer, "0");
+  const whole = viewer.state.get("zoom");
+  // a pane has half the canvas, less the gap
+  const ratio = press(viewer, "t").zoom / whole;
+  assert.ok(ratio > 0.45 && ratio < 0.5, String(ratio));
+  press(viewer, "t", "t");
+  assert.equal(viewer.state.get("zoom"), whole);
+  viewer.state.set({ zoom: 2 * whole });
+  assert.equal(press(viewer, "t").zoom, 2 * whole);
+  assert.equal(press(viewer, "y").zoom, 2 * whole);
+});
+
 test("mags are held finer and coarser, and let go", () => {
   const viewer = viewerOf(volume());
   const [fine, coarse] = viewer.manifest.layers[0].levels.map((l) => l.mag);

@@ -265,13 +265,11 @@ def _overlays(obj: Any, finest: xr.DataArray, labels: Any) -> list[tuple[str, So
         if not _has_labels(obj, finest):
             return []
         return [("", source) for source in overlays_of(obj, finest, labels)]
-    if isinstance(labels, Mapping):
+    held = isinstance(labels, (str, xr.DataArray, xr.Dataset, xr.DataTree))  # some are mappings
+    if isinstance(labels, Mapping) and not held:
         pairs = [(str(title), part) for title, part in labels.items()]
     else:
-        one = isinstance(labels, (str, xr.DataArray, xr.Dataset, xr.DataTree)) or hasattr(
-            labels, "dtype"
-        )
-        one = one or not hasattr(labels, "__iter__")
+        one = held or hasattr(labels, "dtype") or not hasattr(labels, "__iter__")
         pairs = [("", part) for part in ([labels] if one else list(labels))]
     return [
         (title, source)

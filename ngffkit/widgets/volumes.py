@@ -32,6 +32,9 @@ Floats = npt.NDArray[np.float64]
 #: Voxels of a level that is shown as a volume, at most, if there is one so coarse.
 MAX_VOXELS = 2**21
 
+#: A turned cube is larger than its planes are: it is drawn so much smaller (`VOLUME` in viewer.js).
+_SMALLER = 0.7
+
 #: Bytes of a level that can be shown as a volume at all.
 _LARGEST = 2**26
 
@@ -96,7 +99,8 @@ class View:
         axes = [axis_of(manifest, name) for name in reversed(manifest["spatial"][-3:])]
         size = np.array([axis["size"] * axis["display"] for axis in axes])
         reference = axis_of(manifest, manifest["reference"])["display"]
-        return cls(rotation(*state["turn"]), state["zoom"] * dpr / reference, size / 2)
+        zoom = _SMALLER * state["zoom"] * dpr / reference
+        return cls(rotation(*state["turn"]), zoom, size / 2)
 
 
 def rotation(yaw: float, pitch: float) -> Floats:

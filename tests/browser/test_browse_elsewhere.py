@@ -90,6 +90,30 @@ def test_without_webgl_python_draws(lab_without_gl: Lab, image: Path):
         lab.python_becomes("view.voxel['z']", view.state("voxel")["z"])
 
 
+#: A card that breaks while the view is open, or that the browser takes away for good.
+BROKEN: Final = {
+    "fails": "(root) => { root.nkViewer.renderer.draw = () => { throw new Error('no shader'); }; }",
+    "lost": "(root) => root.nkViewer.renderer.gl.getExtension('WEBGL_lose_context').loseContext()",
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_python_goes_on_where_the_graphics_card_stops(lab: Lab, image: Path, how: str):
+    with lab.notebook(scenes.cell(repr(str(image)), height=300, theme="dark")):
+        view = View(lab)
+        lab.do("view.crosshair = False; view.scalebar = False")
+        view.becomes(crosshair=False, scalebar=False)
+        view.root.evaluate(BROKEN[how])
+        view.root.evaluate("(root) => root.nkViewer.invalidate()")
+        lab.until(lambda: view.data("renderer") == "frames", "pictures by Python")
+        view.settled()
+        assert_right(view, image)
+        there = view.state("voxel")["z"]
+        view.click(0.5, 0.5).press("f", "i").settled()
+        assert view.state("voxel")["z"] == there + 1, "keys once, and not twice"
+        assert_right(view, image)
+
+
 def test_a_page_of_its_own_needs_no_kernel(lab: Lab, browser: Any, image: Path, tmp_path: Path):
     target = tmp_path / "page.html"
     with lab.notebook(scenes.cell(repr(str(image)), height=300, theme="dark")):

@@ -20,6 +20,7 @@ export class FrameRenderer {
     this.asked = 0;
     this.drawn = 0;
     this.busy = false;
+    this.disposed = false;
     /** What the last picture was asked for. */
     this.key = "";
     viewer.root.dataset.renderer = "frames";
@@ -59,8 +60,10 @@ export class FrameRenderer {
       const picture = await createImageBitmap(new Blob([png], { type: "image/png" }));
       this.context.drawImage(picture, 0, 0);
     } catch (error) {
+      if (this.disposed) return;
       this.viewer.say(`Python can't draw: ${error instanceof Error ? error.message : error}`);
     }
+    if (this.disposed) return;
     this.busy = false;
     this.drawn = wanted;
     if (this.current) this.arrived();
@@ -73,7 +76,7 @@ export class FrameRenderer {
   }
 
   dispose() {
-    this.asked = this.drawn;
+    this.disposed = true;
   }
 }
 

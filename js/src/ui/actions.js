@@ -17,6 +17,7 @@ import { axisOf, chooseLevel } from "../geometry.js";
 import { clear, enter, pick, point, take } from "./drawing.js";
 import {
   activePane,
+  arrange,
   fit,
   inVolume,
   nudge,
@@ -86,18 +87,20 @@ function hold(viewer, by) {
 }
 
 /** @param {Viewer} viewer @param {State["layout"]} [layout] by default the next */
-function setLayout({ manifest, state }, layout) {
+function setLayout(viewer, layout) {
+  const { manifest, state } = viewer;
   if (manifest.planes.length < 3) return;
   const next = (LAYOUTS.indexOf(state.get("layout")) + 1) % LAYOUTS.length;
-  state.set({ layout: layout ?? LAYOUTS[next], maximised: -1 });
+  arrange(viewer, { layout: layout ?? LAYOUTS[next], maximised: -1 });
 }
 
 /** @param {Viewer} viewer @param {[string, string]} [plane] by default the next */
-function setPlane({ manifest, state }, plane) {
+function setPlane(viewer, plane) {
+  const { manifest, state } = viewer;
   const now = state.get("plane").join();
   const found = manifest.planes.findIndex((one) => one.join() === now);
   const next = manifest.planes[(found + 1) % manifest.planes.length];
-  state.set({ layout: "plane", plane: plane ?? next });
+  arrange(viewer, { layout: "plane", plane: plane ?? next });
 }
 
 /** @param {Viewer} viewer */

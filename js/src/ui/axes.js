@@ -56,7 +56,7 @@ export function mountAxes(viewer, parent) {
     listen.stop();
     element.remove();
   };
-  return { dispose, update };
+  return { dispose };
 }
 
 /**

@@ -44,7 +44,7 @@ export function channelsOf({ layers }) {
       (kind === "intensity" ? channels : []).map(({ label }, channel) => ({
         layer,
         channel,
-        name: several && channels.length > 1 ? `${name}: ${label}` : several ? name : label,
+        name: several && channels.length > 1 ? `${name}: ${label}` : several ? name : label || name,
         whole: !dtype.startsWith("float"),
       })),
     )
@@ -87,7 +87,6 @@ export function mountChannels(viewer, parent, listen) {
   observer.observe(parent);
   listen.also(() => observer.disconnect());
   settle.later();
-  return { update: settle.later };
 }
 
 /**

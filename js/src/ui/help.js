@@ -15,7 +15,7 @@ import { keyTable } from "./keys.js";
 export function mountHelp(viewer, parent) {
   const { state } = viewer;
   const { on, also, stop } = listeners();
-  const close = h("button", { type: "button", style: "float: right" }, "Close");
+  const close = h("button", { type: "button", class: "nk-close" }, "Close");
   const dialog = h(
     "div",
     {
@@ -67,25 +67,21 @@ function sections() {
   const lists = groups.map((group) =>
     h(
       "section",
-      { style: "break-inside: avoid; margin-bottom: 12px" },
+      {},
       h("h3", {}, group),
       ...rows.filter((row) => row.group === group).map(entry),
     ),
   );
   const note = "Keys work when the picture has the focus: click it, or move there with Tab.";
-  return [
-    h("p", { style: "margin: 0 0 10px" }, note),
-    h("div", { style: "columns: 300px" }, ...lists),
-  ];
+  return [h("p", {}, note), h("div", { class: "nk-lists" }, ...lists)];
 }
 
 /** @param {ReturnType<typeof keyTable>[number]} row */
 function entry({ label, keys, mouse }) {
-  const style = "display: grid; grid-template-columns: 110px 1fr; gap: 8px; padding: 2px 0";
   const marks = keys ? keys.split(", ").map((key) => h("kbd", {}, key)) : [mouse];
   return h(
     "div",
-    { style },
+    { class: "nk-entry" },
     h("span", {}, ...marks.flatMap((mark) => [mark, " "])),
     h("span", {}, label, keys && mouse ? h("span", { class: "nk-muted" }, ` (mouse: ${mouse})`) : null),
   );

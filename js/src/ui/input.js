@@ -59,7 +59,6 @@ export function mountInput(viewer) {
     waiting: 0,
     wheel: { sum: 0, time: 0 },
   };
-  canvas.style.touchAction = "none";
   on(canvas, "pointerdown", (event) => press(session, event));
   on(canvas, "pointermove", (event) => move(session, event));
   on(canvas, "pointerup", (event) => release(session, event, true));

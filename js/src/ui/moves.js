@@ -106,13 +106,25 @@ export function turn({ state }, yaw, pitch) {
 /**
  * The zoom at which the whole image is seen.
  * @param {Viewer} viewer
+ * @param {Partial<State>} [changes] of the state
  */
-export function fitting({ manifest, state, canvas, dpr }) {
+export function fitting({ manifest, state, canvas, dpr }, changes = {}) {
   /** @type {State} */
-  const values = { ...state.values, zoom: 1, maximised: -1 };
+  const values = { ...state.values, ...changes, zoom: 1, maximised: -1 };
   // the volume has no pane: as the plane of the same size
   if (values.layout === "volume") values.layout = "plane";
   return fitZoom(manifest, panesOf(manifest, values, canvas.width, canvas.height, dpr), dpr);
+}
+
+/**
+ * Show other panes. Who sees the whole image does so afterwards.
+ * @param {Viewer} viewer
+ * @param {Partial<State>} changes
+ */
+export function arrange(viewer, changes) {
+  const { state } = viewer;
+  const whole = Math.abs(state.get("zoom") / fitting(viewer) - 1) < 1e-6;
+  state.set(whole ? { ...changes, zoom: fitting(viewer, changes) } : changes);
 }
 
 /**

@@ -42,7 +42,7 @@ const SHOWN = new WeakMap();
  * @param {Viewer} viewer
  * @param {Context} context of the overlay
  */
-export function drawOverlay(viewer, context) {
+function drawOverlay(viewer, context) {
   const { state, overlay } = viewer;
   const { voxel, crosshair: crossed } = state.values;
   const panes = viewer.panes();
@@ -121,7 +121,7 @@ function stroke(context, dpr, color, dash = []) {
   const width = Math.max(1, Math.round(dpr));
   context.setLineDash(dash.map((length) => length * dpr));
   context.lineWidth = 3 * width;
-  context.strokeStyle = "rgba(0, 0, 0, 0.5)";
+  context.strokeStyle = "rgba(0, 0, 0, 0.35)";
   context.stroke();
   context.lineWidth = width;
   context.strokeStyle = color;
@@ -323,7 +323,11 @@ function line(context, viewer, pane, points) {
   const text = lengthText(Number(length.toPrecision(4)), unit);
   font(context, dpr);
   const width = Math.round(context.measureText(text).width + 10 * dpr);
-  const [x, y] = [(ends[0][0] + ends[1][0]) / 2 + 8 * dpr, (ends[0][1] + ends[1][1]) / 2 + 8 * dpr];
-  plate(context, Math.round(x), Math.round(y), width, Math.round(18 * dpr));
-  context.fillText(text, Math.round(x) + 5 * dpr, Math.round(y) + 9 * dpr);
+  // beside an end, so that it hides none of a short line
+  const [left, right] = ends[0][0] < ends[1][0] ? ends : [ends[1], ends[0]];
+  const fits = right[0] + 8 * dpr + width <= pane.rect.x + pane.rect.w;
+  const x = Math.round(fits ? right[0] + 8 * dpr : left[0] - 8 * dpr - width);
+  const y = Math.round((fits ? right : left)[1] - 9 * dpr);
+  plate(context, x, y, width, Math.round(18 * dpr));
+  context.fillText(text, x + 5 * dpr, y + 9 * dpr);
 }

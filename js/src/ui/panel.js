@@ -27,9 +27,7 @@ export function mountPanel(viewer, parent) {
     return part;
   };
   const has = (/** @type {string} */ kind) => manifest.layers.some((layer) => layer.kind === kind);
-  const update = has("intensity")
-    ? mountChannels(viewer, section("Channels"), listen).update
-    : () => {};
+  if (has("intensity")) mountChannels(viewer, section("Channels"), listen);
   if (has("label")) mountLabels(viewer, section("Labels"), listen);
   const lines = [slabLine(viewer, listen), magLine(viewer, listen)].filter((line) => line !== null);
   if (lines.length) section("View").append(...lines);
@@ -44,7 +42,7 @@ export function mountPanel(viewer, parent) {
     listen.stop();
     element.remove();
   };
-  return { dispose, update };
+  return { dispose };
 }
 
 /**

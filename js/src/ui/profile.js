@@ -11,6 +11,7 @@
 import { formatNumber, quantity } from "../geometry.js";
 import { h, listeners } from "./dom.js";
 
+/** As in the stylesheet, in CSS pixels. */
 const HEIGHT = 120;
 
 /** The line has to rest this long before its values are asked for, in milliseconds. */
@@ -25,7 +26,7 @@ const REST = 150;
 export function mountProfile(viewer, parent) {
   const { state } = viewer;
   const { on, also, stop } = listeners();
-  const canvas = h("canvas", { style: `height: ${HEIGHT}px`, tabindex: 0, role: "img" });
+  const canvas = h("canvas", { tabindex: 0, role: "img" });
   canvas.setAttribute("data-lm-suppress-shortcuts", "true");
   const word = h("div", { class: "nk-muted", role: "status" });
   const box = h("div", { class: "nk-profile", hidden: true }, canvas, word);
@@ -169,7 +170,7 @@ function indexAt(canvas, profile, x) {
  * @param {number | null} at
  */
 function describe({ distance, unit, channels }, at) {
-  if (at === null) return `${quantity(distance[distance.length - 1] ?? 0, unit)} long`;
+  if (at === null) return `${quantity(distance[distance.length - 1] ?? 0, unit, 4)} long`;
   const values = channels.map(({ label, values: v }) => {
     const value = v[at];
     return `${label} ${value === null ? "none" : formatNumber(value)}`;

@@ -57,7 +57,7 @@ export function crosshairAt(viewer) {
  * @param {Axis[]} axes
  * @param {Record<string, number>} voxel
  */
-function positionOf(axes, voxel) {
+export function positionOf(axes, voxel) {
   return axes
     .filter((axis) => axis.size > 1)
     .map((axis) => positionText(axis, voxel[axis.name]))
@@ -141,6 +141,18 @@ export function labelOf({ manifest }, hover) {
     if (found && found.text !== "0" && found.mag) return { layer, id: found.text };
   }
   return null;
+}
+
+/**
+ * The ids under the cursor, which are brighter than others, for each label layer.
+ * @param {Viewer} viewer
+ * @returns {(string | null)[]}
+ */
+export function hoveredLabels({ manifest, state }) {
+  const values = state.get("hover")?.values ?? [];
+  return manifest.layers
+    .filter(({ kind }) => kind === "label")
+    .map(({ name }) => values.find(({ label }) => label === name)?.text ?? null);
 }
 
 /**

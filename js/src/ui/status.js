@@ -7,7 +7,7 @@
  */
 import { h, listeners } from "./dom.js";
 import { DRAWN_EVENT } from "./overlay.js";
-import { crosshairAt } from "./readout.js";
+import { crosshairAt, positionOf } from "./readout.js";
 import { drawingOf } from "./selection.js";
 
 /** Screen readers are told something new this often at most, in milliseconds. */
@@ -31,9 +31,12 @@ const KERNEL = {
  * @returns {{dispose: () => void}}
  */
 export function mountStatus(viewer, parent) {
-  const { state } = viewer;
+  const { manifest, state } = viewer;
   const { on, also, stop } = listeners();
   const { line, parts, live } = build();
+  // what follows stays where it is while the cursor moves
+  const last = Object.fromEntries(manifest.axes.map(({ name, size }) => [name, size - 1]));
+  reserve(parts.position, positionOf(manifest.axes, last));
   parent.append(line);
   const tooltip = h("div", { class: "nk-tooltip", hidden: true });
   viewer.canvas.parentElement?.append(tooltip);
@@ -44,10 +47,13 @@ export function mountStatus(viewer, parent) {
     const seen = state.get("hover") ?? crosshairAt(viewer);
     write(parts.position, seen.position);
     write(parts.values, valuesText(seen));
+    parts.values.title = parts.values.textContent ?? "";
     write(parts.mag, magText(seen, state.values));
     write(parts.loading, loadingText(state.get("loading")));
     write(parts.kernel, KERNEL[state.get("status")]);
     write(parts.message, state.get("message"));
+    // what the line has no room for
+    parts.message.title = state.get("message");
     point(tooltip, viewer);
     const drawing = drawingOf(viewer);
     if (drawing.keyed) say.later(() => spoken(viewer));
@@ -75,6 +81,16 @@ function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/**
+ * Keep the room that a text takes, whatever comes in its place.
+ * @param {HTMLElement} element
+ * @param {string} text
+ */
+function reserve(element, text) {
+  // letters and blanks are narrower than digits, on average
+  element.style.minWidth = `${0.8 * text.length}ch`;
+}
+
 /** The elements of the line. */
 function build() {
   const span = (/** @type {string} */ name, text = "") =>
@@ -82,13 +98,12 @@ function build() {
   const parts = {
     position: span("nk-position"),
     values: span("nk-values"),
-    mag: span("nk-mag"),
-    loading: span("nk-loading"),
-    kernel: span("nk-kernel"),
     message: span("nk-message"),
+    kernel: span("nk-kernel"),
+    loading: span("nk-loading"),
+    mag: span("nk-mag"),
   };
   const hint = span("nk-hint", "H: keys");
-  hint.style.marginLeft = "auto";
   // the visible parts change with every move of the mouse, which nobody wants read out
   const live = h("span", { class: "nk-hidden nk-live" });
   const given = { class: "nk-status", role: "status", "aria-live": "polite" };

@@ -96,7 +96,7 @@ export function mountToolbar(viewer, parent) {
     ...made.map((group) =>
       h(
         "span",
-        { role: "group", style: "display: inline-flex; gap: 2px; margin-right: 8px" },
+        { role: "group" },
         ...group.map((button) => button.element),
       ),
     ),
