@@ -31,6 +31,12 @@ _HOME = {
     "append": "editing.doors",
     "downsample": "editing.doors",
     "write_region": "editing.doors",
+    "tune": "tuning.doors",
+    "benchmark": "tuning.doors",
+    "rewrite": "rewriting.doors",
+    "cache": "stores.caching",
+    "serve": "serving.doors",
+    "webknossos": "",  # a module
     "Plan": "planning.plan",
     "Result": "planning.plan",
     "NgffError": "errors",
@@ -67,6 +73,8 @@ def __getattr__(name: str) -> Any:
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if not home:
+        return importlib.import_module(f"{__name__}.{name}")
     return getattr(importlib.import_module(f"{__name__}.{home}"), name)
 
 

@@ -22,7 +22,7 @@ ROWS: Final[tuple[tuple[str, ...], ...]] = (
     ("pyramids", "reduce"),  # mags, and pixels made of pixels
     ("spec", "stores"),  # dialects; keys and bytes
     ("chunks", "samples"),  # bytes to pixels
-    ("discover",),  # documents to nodes
+    ("access", "discover"),  # what reading costs; documents to nodes
     ("lazy", "missing"),
     ("opened",),
     ("resolve", "tree"),  # nodes to xarray and back
@@ -34,6 +34,8 @@ ROWS: Final[tuple[tuple[str, ...], ...]] = (
     ("progress", "verifying"),
     ("writing",),
     ("editing",),
+    ("rewriting", "serving", "webknossos"),  # the same pixels elsewhere
+    ("tuning",),  # what a layout costs, and what would be better
     ("widgets",),  # what notebooks show
     ("accessor", "backend", "cli"),  # doors
     ("demo",),

@@ -13,7 +13,6 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -21,13 +20,11 @@ import numpy.typing as npt
 
 from ngffkit.chunks import codecs
 from ngffkit.chunks.arrays import ArraySpec
+from ngffkit.chunks.batches import Entry, cut_batches
 from ngffkit.chunks.boxes import Index, Part, cross, cross_mesh, pieces_of, result_shape
 from ngffkit.chunks.threads import Task, Threads
 from ngffkit.errors import ChunkError, NgffError, StoreError
 from ngffkit.stores.base import Store, is_web_page
-
-#: Ranges of one shard that are asked for in one go, in encoded bytes.
-_BATCH_BYTES = 8 * 2**20
 
 #: Offset and length of each chunk of a shard, shape (..., 2); None when there is no shard.
 ShardIndex = npt.NDArray[np.uint64] | None
@@ -270,29 +267,15 @@ class _Run:
         shards: int,
     ) -> list[Task]:
         """Cut what is wanted of a shard into batches that lie near one another."""
-        wanted = []
+        wanted: list[Entry[Part]] = []
         for part, (offset, length) in zip(parts, entries, strict=True):
             if offset == _ABSENT and length == _ABSENT:
                 self._fill(part)  # the index says so: absent by design
             else:
                 wanted.append((offset, length, part))
-        wanted.sort(key=itemgetter(0))
-        # enough batches that no thread is idle at the end
-        most = max(1, -(-len(wanted) * shards // (8 * _CPUS)))
-        tasks: list[Task] = []
-        batch: list[tuple[int, int, Part]] = []
-        size = 0
-        for item in wanted:
-            if batch and (len(batch) >= most or size + item[1] > _BATCH_BYTES):
-                tasks.append(self._batch(shard, batch))
-                batch, size = [], 0
-            batch.append(item)
-            size += item[1]
-        if batch:
-            tasks.append(self._batch(shard, batch))
-        return tasks
+        return [self._batch(shard, batch) for batch in cut_batches(wanted, shards, _CPUS)]
 
-    def _batch(self, shard: tuple[int, ...], batch: list[tuple[int, int, Part]]) -> Task:
+    def _batch(self, shard: tuple[int, ...], batch: list[Entry[Part]]) -> Task:
         def task() -> None:
             reader = self.reader
             key = reader.key(shard)

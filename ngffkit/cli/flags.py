@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ngffkit.cli import values
+from ngffkit.cli import flags_sharing, flags_tuning, values
 from ngffkit.cli.flag import BOTH, Flag, flag, group, switch
 
 #: Commands that write, in the order of the help.
@@ -375,5 +375,7 @@ FLAGS: tuple[Flag, ...] = (
     *_MAGS,
     *_WORKING,
     *_SHOWING,
+    *flags_tuning.FLAGS,
+    *flags_sharing.FLAGS,
     *_IGNORED,
 )

@@ -68,6 +68,43 @@ COMMANDS: tuple[Command, ...] = (
         "ngffkit browse --html cells.html --position z=3 cells.ome.zarr",
     ),
     Command("verify", ("X",), "read what a conversion wrote and compare it with its journal"),
+    Command(
+        "tune",
+        ("X",),
+        "say what reading an image costs, and which layout would cost less",
+        "ngffkit tune --line S3 volume.zarr",
+    ),
+    Command(
+        "benchmark",
+        ("X",),
+        "measure how long planes, cutouts and views take, beside what was predicted",
+        "ngffkit benchmark --rounds 5 --plot speed.png volume.zarr",
+    ),
+    Command(
+        "rewrite",
+        ("X",),
+        "store an image in another layout, in its place or beside it",
+        "ngffkit rewrite --chunks 64 --shards 512 volume.zarr",
+    ),
+    Command(
+        "serve",
+        ("X",),
+        "let viewers on this machine read an image over HTTP; prints links to them",
+        "ngffkit serve volume.zarr",
+    ),
+    Command("cache", (), "say what the cache of remote data holds, or empty it"),
+    Command(
+        "upload",
+        ("X",),
+        "send a dataset to a WEBKNOSSOS server",
+        "ngffkit upload --token TOKEN --url https://webknossos.org volume.zarr",
+    ),
+    Command(
+        "download",
+        ("SRC", "DST"),
+        "fetch a dataset from a WEBKNOSSOS server",
+        "ngffkit download --token TOKEN https://webknossos.org/datasets/... volume.zarr",
+    ),
 )
 
 

@@ -62,7 +62,7 @@ def _stopped(typed: Typed) -> str:
 
 
 def _commands() -> Mapping[str, Callable[[Typed], int]]:
-    from ngffkit.cli import looking, making
+    from ngffkit.cli import looking, making, sharing, tuning
 
     return {
         "info": lambda typed: looking.info(typed.places[0], typed.given),
@@ -72,4 +72,11 @@ def _commands() -> Mapping[str, Callable[[Typed], int]]:
         "convert": making.convert,
         "copy": making.convert,
         "downsample": making.downsample,
+        "tune": tuning.tune,
+        "benchmark": tuning.benchmark,
+        "rewrite": tuning.rewrite,
+        "serve": sharing.serve,
+        "cache": sharing.cache,
+        "upload": sharing.upload,
+        "download": sharing.download,
     }

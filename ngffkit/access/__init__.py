@@ -1,0 +1,1 @@
+"""What reading costs: patterns of access, the traffic each makes, and the time that takes."""

@@ -1,0 +1,1 @@
+"""Images over HTTP, read-only, for viewers outside of the notebook."""

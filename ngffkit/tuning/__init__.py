@@ -1,0 +1,1 @@
+"""What a layout costs, what would be better and by how much; measured, predicted, advised."""

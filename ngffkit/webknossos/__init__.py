@@ -1,0 +1,1 @@
+"""What WEBKNOSSOS takes and gives: datasets of several layers, upload, download, addresses."""
