@@ -32,7 +32,7 @@ _HOME = {
     "downsample": "editing.doors",
     "write_region": "editing.doors",
     "tune": "tuning.doors",
-    "benchmark": "tuning.doors",
+    "benchmark": "tuning.measuring",
     "rewrite": "rewriting.doors",
     "cache": "stores.caching",
     "serve": "serving.doors",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ngffkit.cli import flags_sharing, flags_tuning, values
+from ngffkit.cli import flags_caching, flags_datasets, flags_sharing, flags_tuning, values
 from ngffkit.cli.flag import BOTH, Flag, flag, group, switch
 
 #: Commands that write, in the order of the help.
@@ -377,5 +377,7 @@ FLAGS: tuple[Flag, ...] = (
     *_SHOWING,
     *flags_tuning.FLAGS,
     *flags_sharing.FLAGS,
+    *flags_caching.FLAGS,
+    *flags_datasets.FLAGS,
     *_IGNORED,
 )

@@ -1,4 +1,4 @@
-"""The options of ``serve``, ``cache``, ``upload`` and ``download``."""
+"""The options of ``serve``."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def _stopped(typed: Typed) -> str:
 
 
 def _commands() -> Mapping[str, Callable[[Typed], int]]:
-    from ngffkit.cli import looking, making, sharing, tuning
+    from ngffkit.cli import caching, datasets, looking, making, sharing, tuning
 
     return {
         "info": lambda typed: looking.info(typed.places[0], typed.given),
@@ -76,7 +76,7 @@ def _commands() -> Mapping[str, Callable[[Typed], int]]:
         "benchmark": tuning.benchmark,
         "rewrite": tuning.rewrite,
         "serve": sharing.serve,
-        "cache": sharing.cache,
-        "upload": sharing.upload,
-        "download": sharing.download,
+        "cache": caching.cache,
+        "upload": datasets.upload,
+        "download": datasets.download,
     }

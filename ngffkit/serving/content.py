@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from ngffkit.image import Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,17 @@ class Content(Protocol):
     `knows` decides what may be asked for, by arithmetic on the metadata alone, without looking
     into any store: documents of the image and its labels, and chunks within the grids of their
     arrays. A key that it doesn't know is never looked up.
+
+    Attributes
+    ----------
+    image : Image
+        What is at the root.
+    labels : Mapping of str to Image
+        Its label images by their path, such as ``labels/nuclei``.
     """
+
+    image: Image
+    labels: Mapping[str, Image]
 
     def knows(self, key: str) -> bool:
         """Tell whether a key, decoded, without a slash at its ends, belongs to the image."""
