@@ -108,7 +108,7 @@ $(STAMPS)/lab: pyproject.toml $(STAMPS)/venv
 	@$(PIP) install --editable '.[lab]' && touch $@
 
 $(ORACLES)/.done: tests/oracles/requirements.txt
-$(WEBKNOSSOS)/.done: tests/oracles/requirements-webknossos.txt
+$(WEBKNOSSOS)/.done: tests/oracles/requirements-webknossos.txt pyproject.toml
 $(ORACLES)/.done $(WEBKNOSSOS)/.done:
 	@echo "installing oracles into $(@D)"
 	@$(PYTHON) -m venv $(@D)

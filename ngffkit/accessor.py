@@ -21,6 +21,9 @@ from ngffkit.opened import Opened
 if TYPE_CHECKING:
     from ngffkit.description import Description
     from ngffkit.planning.plan import Result
+    from ngffkit.serving.server import Server
+    from ngffkit.tuning.report import Tuning
+    from ngffkit.tuning.speeds import Benchmark
     from ngffkit.validation import Report
     from ngffkit.widgets.browse import Viewer
 
@@ -189,6 +192,32 @@ class NgffAccessor:
         from ngffkit.widgets.browse import browse
 
         return browse(self._obj, **options)
+
+    def serve(self, **options: Any) -> Server:
+        """Let other viewers read it over HTTP, as it is here; see `ngffkit.serve`."""
+        from ngffkit.serving.doors import serve
+
+        return serve(self._obj, **options)
+
+    # --- how it is stored -----------------------------------------------------------------------
+
+    def tune(self, **options: Any) -> Tuning:
+        """Say what reading the image costs, and what would cost less; see `ngffkit.tune`."""
+        from ngffkit.tuning.doors import tune
+
+        return tune(self._opened, **options)
+
+    def benchmark(self, **options: Any) -> Benchmark:
+        """Measure how quickly the image is read; see `ngffkit.benchmark`."""
+        from ngffkit.tuning.measuring import benchmark
+
+        return benchmark(self._opened, **options)
+
+    def rewrite(self, layout: Any = None, target: Any = None, **options: Any) -> Result:
+        """Store the image in another layout; see `ngffkit.rewrite`."""
+        from ngffkit.rewriting.doors import rewrite
+
+        return rewrite(self._opened, layout, target, **options)
 
     # --- writing it, and editing the image it is of ---------------------------------------------
 

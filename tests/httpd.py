@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 import threading
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from fnmatch import fnmatchcase
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -148,6 +150,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.root, self.latency, self.ranges = Path(root).resolve(), latency, ranges
         self.absent = absent
+        self.versions = "etag"  # or weak, modified, none: what tells versions apart
         self.hits: list[Hit] = []
         self.closing = threading.Event()
         self._rules: list[_Rule] = []
@@ -256,19 +259,44 @@ class _Handler(BaseHTTPRequestHandler):
         path = (self.server.root / key).resolve()
         if not path.is_relative_to(self.server.root) or not path.is_file():
             return Answer(self.server.absent, b"not here\n")
-        body, stat = path.read_bytes(), path.stat()
-        headers = {"ETag": f'"{stat.st_mtime_ns:x}-{stat.st_size:x}"', "Accept-Ranges": "bytes"}
+        stat = path.stat()
+        size = stat.st_size
+        headers = {"Accept-Ranges": "bytes", **self._version(stat)}
+        if self._is_known(headers) or not self._is_wanted(headers):
+            return Answer(304 if self._is_known(headers) else 412, b"", headers)
         if not asked or not self.server.ranges:
-            return Answer(200, body, headers)
+            return Answer(200, path.read_bytes(), headers)
         first, _, last = asked.partition("-")
         if not first:
-            start, stop = max(0, len(body) - int(last)), len(body)
+            start, stop = max(0, size - int(last)), size
         else:
-            start, stop = int(first), min(len(body), int(last) + 1 if last else len(body))
-        if start >= len(body):
-            return Answer(416, b"", {"Content-Range": f"bytes */{len(body)}"})
-        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(body)}"
-        return Answer(206, body[start:stop], headers)
+            start, stop = int(first), min(size, int(last) + 1 if last else size)
+        if start >= size:
+            return Answer(416, b"", {"Content-Range": f"bytes */{size}"})
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+        # of a large file no more than that, or its length would be what is measured
+        with path.open("rb") as file:
+            file.seek(start)
+            return Answer(206, file.read(stop - start), headers)
+
+    def _version(self, stat: os.stat_result) -> dict[str, str]:
+        tag = f'"{stat.st_mtime_ns:x}-{stat.st_size:x}"'
+        return {
+            "etag": {"ETag": tag},
+            "weak": {"ETag": f"W/{tag}"},
+            "modified": {"Last-Modified": formatdate(stat.st_mtime, usegmt=True)},
+            "none": {},
+        }[self.server.versions]
+
+    def _is_known(self, headers: Mapping[str, str]) -> bool:
+        tag, time_ = self.headers.get("If-None-Match"), self.headers.get("If-Modified-Since")
+        return (tag is not None and tag == headers.get("ETag")) or (
+            time_ is not None and time_ == headers.get("Last-Modified")
+        )
+
+    def _is_wanted(self, headers: Mapping[str, str]) -> bool:
+        tag, time_ = self.headers.get("If-Match"), self.headers.get("If-Unmodified-Since")
+        return tag in (None, headers.get("ETag")) and time_ in (None, headers.get("Last-Modified"))
 
     def _send(self, answer: Answer) -> None:
         if answer.cut:

@@ -189,3 +189,36 @@ def test_many_images_must_be_told_apart(tmp_path: Path) -> None:
     assert ds.sizes["x"] == 128
     with pytest.raises(nk.NgffError, match="several images; choose one by image="):
         xr.open_dataset(tmp_path, engine="ngff")
+
+
+def test_what_is_served_is_what_the_accessor_is_of(dt: xr.DataTree) -> None:
+    crop = dt["2-2-1"].to_dataset().isel(x=slice(10, 74), z=slice(3, 9))
+    with crop.ngff.serve() as server:
+        served = nk.open_dataset(server.url)
+    assert server.closed
+    assert served.image.shape == crop.image.shape
+    np.testing.assert_allclose(served.x.values, crop.x.values)
+
+
+def test_a_result_is_served_as_it_was_computed(dt: xr.DataTree) -> None:
+    doubled = dt["4-4-1"].image.isel(c=0, z=slice(0, 4)) * 2
+    with doubled.ngff.serve(name="doubled") as server:
+        assert server.url.endswith("/doubled.zarr")
+        pixels = nk.open_dataset(server.url).image.values
+    np.testing.assert_array_equal(pixels.squeeze(), doubled.values)
+
+
+def test_it_is_rewritten_beside_and_tuned_as_a_whole(dt: xr.DataTree, tmp_path: Path) -> None:
+    small = str(tmp_path / "small.zarr")
+    dt.ngff.rewrite({"chunks": 16, "shards": None}, small)
+    beside = nk.open(small)
+    assert beside.ngff.layout.chunks == (1, 16, 16, 16)
+    assert beside.ngff.layout.shards is None
+    np.testing.assert_array_equal(beside["1"].image.values, dt["1"].image.values)
+    # of a crop, the image's layout is judged
+    crop = beside["2-2-1"].to_dataset().isel(x=slice(0, 8))
+    advised = crop.ngff.tune(line="S3", probe=False).layout
+    assert advised["chunks"]
+    assert advised == nk.tune(small, line="S3", probe=False).layout
+    measured = crop.ngff.benchmark(patterns=["cutout 64"], rounds=1)
+    assert {row.pattern for row in measured.rows} == {"cutout 64"}

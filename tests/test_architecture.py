@@ -46,6 +46,7 @@ LAZY: Final[dict[tuple[str, str], str]] = {
     ("api", "backend"): "`open` goes through xarray, whose engine is a door to `api`",
     ("regions", "api"): "a well of a plate is opened as a tree of its own",
     ("registration", "accessor"): "`.ngff` is made when it is first used",
+    ("rewriting", "tuning"): "a layout may be asked for as `advised`",
     ("resolve", "api"): "an address that outlived its process is opened again",
 }
 

@@ -19,6 +19,7 @@ SHOWN: Final = {
     "01_open.ipynb": {"image/png": 6, "text/html": 6},
     "02_convert.ipynb": {"image/png": 3, "text/html": 2},
     "03_browse.ipynb": {"application/vnd.jupyter.widget-view+json": 3, "image/png": 4},
+    "06_tune.ipynb": {"image/png": 1, "text/html": 3},
 }
 
 

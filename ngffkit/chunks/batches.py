@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from operator import itemgetter
+
+from ngffkit.stores.base import merge_ranges
 
 #: Ranges of one shard that are asked for in one go, in encoded bytes.
 BATCH_BYTES = 8 * 2**20
@@ -47,4 +50,29 @@ def cut_batches[Item](
             size = 0
         out[-1].append(item)
         size += item[1]
+    return out
+
+
+def cut_spans[Item](batch: Sequence[Entry[Item]]) -> list[list[Entry[Item]]]:
+    """Cut a batch into what travels in one request each; see `ngffkit.stores.base.merge_ranges`.
+
+    Parameters
+    ----------
+    batch : sequence of (offset, length, item)
+        In ascending order.
+
+    Returns
+    -------
+    list of list of (offset, length, item)
+        One for each request.
+
+    Examples
+    --------
+    >>> [len(span) for span in cut_spans([(0, 10, "a"), (10, 5, "b"), (10**6, 5, "c")])]
+    [2, 1]
+    """
+    starts = [start for start, _ in merge_ranges([entry[:2] for entry in batch])]
+    out: list[list[Entry[Item]]] = [[] for _ in starts]
+    for entry in batch:
+        out[bisect_right(starts, entry[0]) - 1].append(entry)
     return out

@@ -1,7 +1,7 @@
 """Read boxes of an array: which chunks, in which order, on how many threads, into one buffer.
 
-Chunks are decoded straight from the store into the result, on a few threads that each keep one
-scratch buffer. What comes is checked against the array's metadata (see `codecs`); an absent chunk
+Chunks are decoded straight from the store into the result, on a few threads that share scratch
+buffers. What comes is checked against the array's metadata (see `codecs`); an absent chunk
 goes by the policy of `missing`.
 """
 
@@ -11,6 +11,7 @@ import itertools
 import math
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,20 +21,18 @@ import numpy.typing as npt
 
 from ngffkit.chunks import codecs
 from ngffkit.chunks.arrays import ArraySpec
-from ngffkit.chunks.batches import Entry, cut_batches
+from ngffkit.chunks.batches import Entry, cut_batches, cut_spans
 from ngffkit.chunks.boxes import Index, Part, cross, cross_mesh, pieces_of, result_shape
+from ngffkit.chunks.shardindexes import ShardIndex, ShardIndexes
 from ngffkit.chunks.threads import Task, Threads
 from ngffkit.errors import ChunkError, NgffError, StoreError
 from ngffkit.stores.base import Store, is_web_page
 
-#: Offset and length of each chunk of a shard, shape (..., 2); None when there is no shard.
-ShardIndex = npt.NDArray[np.uint64] | None
-
-#: Shard indexes that a reader keeps, in bytes.
-_MAX_INDEX_BYTES = 64 * 2**20
-
 _ABSENT = 2**64 - 1
 _CPUS = os.cpu_count() or 1
+
+#: Chunks of one read that may have come and not be decoded yet.
+_MOST_BEHIND = 64
 
 
 @dataclass(slots=True)
@@ -70,7 +69,7 @@ class ArrayReader:
     threads: Threads = field(default_factory=Threads, repr=False)
     denied: set[tuple[int, ...]] = field(default_factory=set, repr=False)
     workers: int = 0
-    _indexes: dict[tuple[int, ...], ShardIndex] = field(default_factory=dict, repr=False)
+    _indexes: ShardIndexes = field(default_factory=ShardIndexes, repr=False)
     _separator_checked: bool = field(default=False, repr=False)
 
     def url(self, coords: Sequence[int]) -> str:
@@ -175,18 +174,16 @@ class ArrayReader:
 
     def _load_indexes(self, shards: Iterable[tuple[int, ...]]) -> dict[tuple[int, ...], ShardIndex]:
         """Return the indexes of shards; those that were read before are kept, within bounds."""
-        known = dict(self._indexes)
-        found = {shard: known[shard] for shard in shards if shard in known}
+        wanted = list(shards)
+        found = {shard: self._indexes.get(shard) for shard in wanted if shard in self._indexes}
 
         def load(shard: tuple[int, ...]) -> Task:
             return lambda: found.__setitem__(shard, self.load_index(shard))
 
-        missing = [shard for shard in shards if shard not in found]
+        missing = [shard for shard in wanted if shard not in found]
         self.threads.run(map(load, missing), self._workers())
-        size = sum(index.nbytes for index in known.values() if index is not None)
-        if size > _MAX_INDEX_BYTES:
-            self._indexes.clear()
-        self._indexes.update(found)
+        for shard in missing:
+            self._indexes.add(shard, found[shard])
         return found
 
     def load_index(self, shard: tuple[int, ...]) -> ShardIndex:
@@ -238,7 +235,10 @@ class _Run:
     def __init__(self, reader: ArrayReader, out: npt.NDArray[Any]) -> None:
         self.reader, self.spec, self.out = reader, reader.spec, out
         self.absent: set[tuple[int, ...]] = set()
-        self._scratch = threading.local()
+        # what came and isn't decoded yet: encoded chunk, where it belongs, object that held it
+        self._came: deque[tuple[Any, Part, tuple[int, ...]]] = deque()
+        self._decoders = threading.Semaphore(_CPUS)
+        self._scratch: list[npt.NDArray[np.uint8]] = []
 
     def chunk(self, part: Part) -> Task:
         def task() -> None:
@@ -273,7 +273,11 @@ class _Run:
                 self._fill(part)  # the index says so: absent by design
             else:
                 wanted.append((offset, length, part))
-        return [self._batch(shard, batch) for batch in cut_batches(wanted, shards, _CPUS)]
+        batches = cut_batches(wanted, shards, _CPUS)
+        if self.reader.store.concurrency > 1:
+            # each request on a thread of its own; a file is opened once for all of a batch
+            batches = [span for batch in batches for span in cut_spans(batch)]
+        return [self._batch(shard, batch) for batch in batches]
 
     def _batch(self, shard: tuple[int, ...], batch: list[Entry[Part]]) -> Task:
         def task() -> None:
@@ -297,16 +301,37 @@ class _Run:
         self.out[part.target] = 0 if self.spec.fill is None else self.spec.fill
 
     def _place(self, raw: Any, part: Part, coords: tuple[int, ...]) -> None:
+        """Decode a chunk, or leave it to the threads that decode already.
+
+        A thread for each request in flight is far more than can decode at a time; they would only
+        take turns, each with a buffer that is in no cache. Whoever decodes looks again afterwards,
+        so nothing is left lying. Who finds that too much lies there waits, to bound the memory.
+        """
+        self._came.append((raw, part, coords))
+        while self._came and self._decoders.acquire(blocking=len(self._came) > _MOST_BEHIND):
+            try:
+                self._decode_one()
+            finally:
+                self._decoders.release()
+
+    def _decode_one(self) -> None:
         layout, codecs_ = self.spec.layout, self.spec.codecs
         assert codecs_ is not None
-        scratch = getattr(self._scratch, "buffer", None)
-        if scratch is None:
-            scratch = self._scratch.buffer = np.empty(layout.chunk_nbytes, np.uint8)
+        try:
+            raw, part, coords = self._came.popleft()
+        except IndexError:
+            return  # another thread was quicker
+        # the last that was put back is the one the caches hold
+        try:
+            scratch = self._scratch.pop()
+        except IndexError:
+            scratch = np.empty(layout.chunk_nbytes, np.uint8)
         try:
             codecs.decode(raw, codecs_, scratch)
         except ValueError as err:
             raise self.reader.error(coords, _explain(raw, err)) from None
         self.out[part.target] = self._shaped(scratch)[part.source]
+        self._scratch.append(scratch)
 
     def _shaped(self, raw: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
         layout, order = self.spec.layout, self.spec.order

@@ -1,8 +1,11 @@
-"""The command line: ``ngffkit info | validate | convert | downsample | copy | browse | verify``.
+"""The command line: ``ngffkit COMMAND``.
+
+Commands are ``info``, ``validate``, ``verify``, ``browse``; ``convert``, ``copy``, ``downsample``,
+``rewrite``; ``tune``, ``benchmark``; ``serve``, ``cache``; ``upload``, ``download``.
 
 Everything it does is a call of a public function. `values` reads what is typed, `flags` is the
-table of options, `webknossos` turns the words of ``webknossos convert`` into ours, `parsing` and
-`program` put them together.
+table of options (parts of it lie in ``flags_*``), `webknossos` turns the words of ``webknossos
+convert`` into ours, `parsing` and `program` put them together.
 """
 
 from ngffkit.cli.program import main

@@ -6,8 +6,12 @@ from ngffkit.cli import flags_caching, flags_datasets, flags_sharing, flags_tuni
 from ngffkit.cli.flag import BOTH, Flag, flag, group, switch
 
 #: Commands that write, in the order of the help.
-_MAKE, _ALL = ("convert",), (*BOTH, "downsample")
-_LOOK = ("info", "validate", "verify", "browse")
+_MAKE, _ALL = ("convert",), (*BOTH, "downsample", "rewrite")
+_OWN, _SAYING = (*BOTH, "downsample"), (*_ALL, "upload", "download")
+_LOOK = ("info", "validate", "verify", "browse", "tune", "benchmark")
+
+#: Options of layouts and targets, and those that name one of several images.
+_LAYOUT, _ONE = (*BOTH, "rewrite"), (*BOTH, "tune", "benchmark", "rewrite")
 
 
 _SAMPLING = values.one_of("anisotropic", "isotropic", "constant_z")
@@ -101,6 +105,7 @@ _READING = group(
         values.word,
         "IMAGE",
         "which image where there are several: path, series, layer",
+        _ONE,
     ),
     flag(
         "--mag",
@@ -136,6 +141,7 @@ _WRITING = group(
         values.version,
         "VERSION",
         "version of OME-Zarr",
+        _LAYOUT,
     ),
     flag(
         "--data-format",
@@ -150,6 +156,7 @@ _WRITING = group(
         values.voxels,
         "X,Y,Z",
         "voxels per chunk: 64, or 64,64,32, or by axis",
+        _LAYOUT,
     ),
     flag(
         "--shards --shard-shape",
@@ -157,6 +164,7 @@ _WRITING = group(
         values.voxels,
         "X,Y,Z",
         "voxels per shard, multiples of the chunks; none for no shards",
+        _LAYOUT,
     ),
     flag(
         "--chunks-per-shard",
@@ -171,6 +179,7 @@ _WRITING = group(
         values.compression,
         "CODEC",
         "zstd, gzip or none, with a level: zstd:3",
+        _LAYOUT,
     ),
     switch("--compress --no-compress", "compress", "compress (the default), or not at all"),
     flag(
@@ -179,7 +188,7 @@ _WRITING = group(
         values.word,
         "NAME",
         "name of the layer: of the image without --name, and in the sidecar",
-        _ALL,
+        _OWN,
     ),
     switch(
         "--sidecar --no-sidecar",
@@ -192,6 +201,7 @@ _WRITING = group(
         values.option,
         "KEY=VALUE",
         "an option of the store of DST; may be repeated",
+        _LAYOUT,
     ),
 )
 
@@ -244,7 +254,7 @@ _MAGS = group(
 
 _WORKING = group(
     "how the work is done",
-    switch("--dry-run", "dry_run", "say what would be done, and do nothing"),
+    switch("--dry-run", "dry_run", "say what would be done, and do nothing", _LAYOUT),
     flag(
         "--memory",
         "memory",
@@ -275,7 +285,7 @@ _WORKING = group(
         values.word,
         "STRATEGY",
         "WEBKNOSSOS's word: multiprocessing or sequential",
-        _ALL,
+        _OWN,
     ),
     flag(
         "--on-error",
@@ -284,14 +294,20 @@ _WORKING = group(
         "HOW",
         "parts that can't be read: raise (stop), or skip (leave fill, and say so)",
     ),
-    switch("--overwrite-existing --overwrite", "overwrite", "remove what is at DST first"),
+    switch(
+        "--overwrite-existing --overwrite",
+        "overwrite",
+        "remove what is at DST first",
+        (*_LAYOUT, "download"),
+    ),
     switch(
         "--resume --no-resume",
         "resume",
         "go on where an interrupted run stopped (the default), or not",
+        _LAYOUT,
     ),
-    switch("--quiet -q", "quiet", "no progress, no notes, no summary; errors only", _ALL),
-    switch("--json", "json", "print the result, or the plan, as JSON", (*_ALL, *_LOOK)),
+    switch("--quiet -q", "quiet", "no progress, no notes, no summary; errors only", _SAYING),
+    switch("--json", "json", "print the result, or the plan, as JSON", (*_SAYING, *_LOOK)),
 )
 
 _SHOW = ("browse",)
@@ -344,9 +360,9 @@ _IGNORED = group(
         values.word,
         "KEY=VALUE,...",
         "for clusters see --executor",
-        _ALL,
+        _OWN,
     ),
-    switch("--upload", "upload", "refused: `webknossos upload` does it", _MAKE),
+    switch("--upload", "upload", "refused: `ngffkit upload` does it", _MAKE),
     flag("--webknossos-url", "webknossos_url", values.word, "URL", "for --upload", _MAKE),
     flag("--token", "token", str, "TOKEN", "for --upload", ("convert", "downsample")),
     flag("--folder", "folder", values.word, "FOLDER", "for --upload", _MAKE),

@@ -43,7 +43,7 @@ def convert(typed: Typed) -> int:
     from ngffkit.writing import plan
 
     warm_up(quiet=bool(typed.given.get("quiet")))
-    with _options(typed) as options:
+    with options_of(typed) as options:
         *sources, target = typed.places
         planned = plan(sources[0] if len(sources) == 1 else sources, target, **options)
         said = tuple(in_words(problem, typed.spelled) for problem in planned.problems)
@@ -52,7 +52,7 @@ def convert(typed: Typed) -> int:
         planned.check()
         if not typed.given.get("quiet"):
             tell_problems(said, typed.spelled)
-        return _run(planned.run, typed)
+        return run(planned.run, typed)
 
 
 def downsample(typed: Typed) -> int:
@@ -65,14 +65,14 @@ def downsample(typed: Typed) -> int:
     """
     from ngffkit.editing.doors import downsample as add
 
-    with _options(typed) as options:
+    with options_of(typed) as options:
         if "storage_options" in options:  # what is read and written is the same place
             options["target_options"] = options["storage_options"]
-        return _run(lambda watch: add(typed.places[0], progress=watch, **options), typed)
+        return run(lambda watch: add(typed.places[0], progress=watch, **options), typed)
 
 
 @contextmanager
-def _options(typed: Typed) -> Iterator[dict[str, Any]]:
+def options_of(typed: Typed) -> Iterator[dict[str, Any]]:
     """Yield the options for `ngffkit.plan`; a dask client lives as long as they do."""
     asked = translated({k: v for k, v in typed.given.items() if k not in _OWN})
     if asked.problems:
@@ -114,7 +114,7 @@ def _show(planned: Plan, *, json_: bool) -> int:
     return 0 if planned.ok else 2
 
 
-def _run(work: Callable[[Watch], Result], typed: Typed) -> int:
+def run(work: Callable[[Watch], Result], typed: Typed) -> int:
     """Do it under a progress bar, and say what came of it."""
     last: list[Progress] = []
 

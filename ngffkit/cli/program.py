@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 
+from ngffkit.cli.caching import keep
 from ngffkit.cli.console import tell, tell_error, tell_problems
 from ngffkit.cli.parsing import Typed, parse, places_of
 from ngffkit.errors import NgffError
@@ -36,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
+            keep(typed)
             status = _commands()[typed.command](typed)
         except NgffError as err:
             tell_error(err, typed.spelled)

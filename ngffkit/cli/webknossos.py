@@ -105,8 +105,11 @@ def translated(given: Mapping[str, Any]) -> Asked:
 
 def _upload(asked: Asked, value: Any) -> None:
     if value:
-        remedy = "convert to a folder DST, then run `webknossos upload DST`"
-        asked.refuse("upload", "nothing is sent to a server", remedy)
+        remedy = (
+            "convert to a folder DST, then run `ngffkit upload DST`, which does what "
+            "`webknossos upload` does"
+        )
+        asked.refuse("upload", "nothing is sent while it converts", remedy)
 
 
 def _category(asked: Asked, value: str) -> None:

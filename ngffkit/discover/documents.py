@@ -203,7 +203,8 @@ class Metadata:
         except RecursionError:
             raise MetadataError("is nested too deep", key) from None
         except (ValueError, UnicodeDecodeError) as err:
-            raise MetadataError(f"is not JSON: {err}", key) from None
+            where = f"{self.store.url}/{key}"
+            raise MetadataError(f"is not JSON: {err} (at {where})", key) from None
         if not isinstance(value, Mapping):
             raise MetadataError(f"is a {type(value).__name__}; an object was expected", key)
         return value

@@ -23,6 +23,9 @@ from ngffkit.spec import safe_path
 
 _FORMATS = {"zarr": 2, "zarr3": 3}
 
+#: What else it has layers in.
+_OTHERS = ("wkw", "n5", "neuroglancerPrecomputed")
+
 #: Longer lists than these are an attack, not a dataset.
 _MAX_LAYERS, _MAX_MAGS, _MAX_AXES = 1024, 64, 16
 
@@ -63,13 +66,29 @@ def walk(meta: Metadata, properties: Mapping[str, Any], wanted: Wanted) -> Node:
         raise MetadataError("has no layers", loc)
     voxel, unit = _voxel_size(properties.get("scale"))
     children: dict[str, Node] = {}
+    names: set[str] = set()
+    formats = [_mapping(v, f"{loc}[{i}]").get("dataFormat") for i, v in enumerate(layers)]
+    others = [name for name in formats if name in _OTHERS]
+    notes = []
     for i, layer in enumerate(layers):
         here = f"{loc}[{i}]"
-        name = safe_path(_mapping(layer, here).get("name"), f"{here}.name")
-        if name in children:
+        name = safe_path(layer.get("name"), f"{here}.name")
+        if name in names:
             raise MetadataError(f"is {name!r} once more; names must differ", f"{here}.name")
+        names.add(name)
+        if formats[i] in _OTHERS and len(others) < len(layers):
+            # one layer in an older format does not take the others away
+            notes.append(f"layer {name!r} is left out: {_unreadable(formats[i])}")
+            continue
         children[name] = _layer(meta, layer, here, (voxel, unit), wanted)
-    return Node("", "webknossos", children=children, attrs=properties)
+    return Node("", "webknossos", children=children, attrs=properties, notes=tuple(notes))
+
+
+def _unreadable(data_format: Any) -> str:
+    return (
+        f"its format is {shown(data_format)}; only 'zarr' and 'zarr3' can be read. Convert the "
+        "layer first, e.g. with `webknossos convert-zarr`"
+    )
 
 
 def _mapping(value: Any, loc: str) -> Mapping[str, Any]:
@@ -125,8 +144,7 @@ def _layer(
     data_format = layer.get("dataFormat")
     if not isinstance(data_format, str) or data_format not in _FORMATS:
         raise MetadataError(
-            f"is {shown(data_format)}; only 'zarr' and 'zarr3' can be read. Convert the layer "
-            "first, e.g. with `webknossos convert-zarr`",
+            _unreadable(data_format).removeprefix("its format "),
             f"{loc}.dataFormat",
         )
     box = _box(layer.get("boundingBox"), f"{loc}.boundingBox")

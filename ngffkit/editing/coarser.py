@@ -214,14 +214,24 @@ def _list_levels(place: Place, papers: Papers, fresh: Sequence[Level], method: s
     old: list[Json] = [item for item in entry["datasets"] if item["path"] not in paths]
     sizes = {level.path: math.prod(level.grid.scale) for level in (*image.levels, *fresh)}
     entry["datasets"] = sorted(
-        [*old, *_entries(image, fresh, old)], key=lambda item: sizes[item["path"]]
+        [*old, *entries_like(image, fresh, old)], key=lambda item: sizes[item["path"]]
     )
     entry.setdefault("type", method)
     papers.put_attributes(place.path, attributes)
 
 
-def _entries(image: Image, fresh: Sequence[Level], old: Sequence[Json]) -> list[Json]:
-    """Return the entries of new levels, before what the image says of all levels alike."""
+def entries_like(image: Image, fresh: Sequence[Level], old: Sequence[Json]) -> list[Json]:
+    """Return the entries of new levels, before what the image says of all levels alike.
+
+    Parameters
+    ----------
+    image : Image
+        With its levels, in the version that the entries are for.
+    fresh : sequence of Level
+        The new ones.
+    old : sequence of dict
+        The entries that are there.
+    """
     base = image.base
     like = next(item for item in old if item["path"] == image.levels[0].path)
     steps = like.get("coordinateTransformations") or []

@@ -69,12 +69,12 @@ def make_plan(source: Any, target: Any, options: Options) -> Plan:
     found = open_source(source, options.read)
     place, packed = open_place(target, options.run.target_options, options.write.version)
     drafts = list(_drafts(found, options))
-    problems = [*found.info.notes, *_about_target(place, packed, options)]
+    problems = [*found.info.notes, *about_target(place, packed, options)]
     room = Room.of(options.run)
     images, peak = _share(drafts, place, options, room, problems)
     sample = sample_source(found, images[0].job.levels[0])
-    cost = _cost(images, sample, room, peak, options)
-    problems += _about_space(place, cost, sample)
+    cost = cost_of(images, sample, room, peak, options)
+    problems += about_space(place, cost, sample)
     problems += doubts(images) if options.write.sidecar else []
     facts = _facts(found, drafts, options)
     fingerprint = fingerprint_of(facts)
@@ -201,9 +201,10 @@ def _share(
 # --- what it costs ------------------------------------------------------------------------------
 
 
-def _cost(
+def cost_of(
     images: Sequence[ImageJob], sample: Sample, room: Room, peak: int, options: Options
 ) -> Cost:
+    """Return what writing these images takes."""
     raw = sum(lv.spec.layout.nbytes for item in images for lv in item.job.levels)
     first = images[0].job.levels[0]
     scratch = first.cut.unit_nbytes if first.cut.staged else 0
@@ -212,7 +213,8 @@ def _cost(
     return Cost(room.base, peak, room.budget, int(raw * sample.ratio), scratch, seconds)
 
 
-def _about_target(target: Target, packed: str | None, options: Options) -> list[Problem]:
+def about_target(target: Target, packed: str | None, options: Options) -> list[Problem]:
+    """Say whether something is in the way at a target."""
     if options.run.overwrite:
         return []
     there = packed if packed is not None and Path(packed).exists() else None
@@ -227,7 +229,8 @@ def _about_target(target: Target, packed: str | None, options: Options) -> list[
     return [Problem("target", "error", f"{there} exists", remedy)]
 
 
-def _about_space(target: Target, cost: Cost, sample: Sample) -> list[Problem]:
+def about_space(target: Target, cost: Cost, sample: Sample) -> list[Problem]:
+    """Say whether disks have room for it."""
     out = []
     free = target.free()
     if free is not None and cost.stored > free:
@@ -279,4 +282,11 @@ def _facts(source: Source, drafts: Sequence[_Draft], options: Options) -> Mappin
     }
 
 
-__all__ = ["compression_of", "draft_of", "make_plan"]
+__all__ = [
+    "about_space",
+    "about_target",
+    "compression_of",
+    "cost_of",
+    "draft_of",
+    "make_plan",
+]

@@ -12,12 +12,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ngffkit.errors import Problem
 from ngffkit.execute.job import ImageJob
 from ngffkit.grid import Grid
-from ngffkit.image import Channel
+from ngffkit.image import Channel, Image
+from ngffkit.layout import Layout
 
 if TYPE_CHECKING:
     from ngffkit.planning.plan import Plan
@@ -45,7 +47,62 @@ _CLASSES |= {"float32": "float", "float64": "double"}
 #: Characters that the name of a layer must not have.
 _FORBIDDEN = re.compile(r"[^A-Za-z0-9_$@.-]")
 
+#: Its servers keep the largest id in 64 bits with a sign, and read no properties that exceed them.
+_MOST = 2**63
+
 _XYZ = "xyz"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One image of a dataset, with where its arrays are.
+
+    Parameters
+    ----------
+    name : str
+        What its layer is called; WEBKNOSSOS may need it spelled otherwise.
+    image : Image
+        What it is.
+    layouts : tuple of Layout
+        Of its arrays, finest first.
+    paths : tuple of str
+        Of its arrays, below the properties.
+    loc : str
+        What messages call it.
+    largest : int, optional
+        The largest id of a segmentation, where somebody counted.
+    """
+
+    name: str
+    image: Image
+    layouts: tuple[Layout, ...]
+    paths: tuple[str, ...]
+    loc: str = ""
+    largest: int | None = None
+
+    @classmethod
+    def of(cls, item: ImageJob, name: str, below: str = "", *, windows: bool = False) -> Member:
+        """Return what a job writes.
+
+        Parameters
+        ----------
+        item : ImageJob
+            The image or one of its labels.
+        name : str
+            What its layer is called.
+        below : str
+            Where the target is, below the properties.
+        windows : bool
+            Whether channels without a window get one, chosen from the pixels that are there.
+        """
+        image = item.image
+        if windows and image.kind != "label":
+            from ngffkit.execute.commit import with_windows
+
+            image = with_windows(item)
+        layouts = tuple(level.spec.layout for level in item.job.levels)
+        paths = tuple("/".join(filter(None, (below, level.path))) for level in item.job.levels)
+        return cls(name, image, layouts, paths, item.path)
 
 
 def datasource(plan: Plan) -> dict[str, Any]:
@@ -76,18 +133,35 @@ def datasource(plan: Plan) -> dict[str, Any]:
     >>> found["scale"], [layer["name"] for layer in found["dataLayers"]]
     ({'factor': [4.0, 4.0, 40.0], 'unit': 'nanometer'}, ['em'])
     """
-    root = plan.images[0]
     name = plan.image.name or plan.target.url.rstrip("/").rpartition("/")[2]
+    members = [Member.of(i, _base_name(i, plan, name), windows=True) for i in plan.images]
+    return properties(name, members)
+
+
+def properties(name: str, members: Sequence[Member], base: Grid | None = None) -> dict[str, Any]:
+    """Return the properties of a dataset.
+
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    members : sequence of Member
+        Its images. Those that WEBKNOSSOS can't show (see `obstacle`) get no layer.
+    base : Grid, optional
+        Voxels that all are counted in; those of the first member when left out.
+
+    Returns
+    -------
+    dict
+        JSON values, with one layer per channel.
+    """
+    base = base or members[0].image.base
     taken: set[str] = set()
-    layers = [
-        layer
-        for item in plan.images
-        for layer in _layers(item, root, _base_name(item, plan, name), taken)
-    ]
+    layers = [layer for member in members for layer in _layers(member, base, taken)]
     return {
         "version": 1,
         "id": {"name": layer_name(name, set()), "team": ""},
-        "scale": _scale(plan.image.base),
+        "scale": _scale(base),
         "dataLayers": layers,
     }
 
@@ -100,23 +174,44 @@ def doubts(images: Sequence[ImageJob]) -> list[Problem]:
     images : sequence of ImageJob
         The image and its labels.
     """
-    root, out = images[0], []
-    for item in images:
-        loc, cause = item.path or "sidecar", _obstacle(item, root)
+    return doubts_of([Member.of(item, "") for item in images])
+
+
+def doubts_of(members: Sequence[Member], base: Grid | None = None) -> list[Problem]:
+    """Say what of these images WEBKNOSSOS can't open, and which of their mags.
+
+    Parameters
+    ----------
+    members, base
+        As for `properties`.
+    """
+    base, out = base or members[0].image.base, []
+    for member in members:
+        loc, cause = member.loc or "sidecar", obstacle(member, base)
         if cause:
             remedy = "other programs open it; WEBKNOSSOS will not show it"
             out.append(Problem(loc, "advice", f"has no layer in WEBKNOSSOS: {cause}", remedy))
             continue
-        left = len(item.image.levels) - len(_mags(item, root))
+        left = len(member.paths) - len(_mags(member, base))
         if left:
-            message = (
-                f"{left} mags are left out: WEBKNOSSOS wants powers of two, whose largest differ"
-            )
+            some = "1 mag is" if left == 1 else f"{left} mags are"
+            message = f"{some} left out: WEBKNOSSOS wants powers of two, whose largest differ"
             out.append(Problem(loc, "advice", message, "see mags="))
-    if not any(axis.unit in _METERS for axis in root.image.base.axes if axis.name == "x"):
+    if not any(axis.unit in _METERS for axis in base.axes if axis.name == "x"):
         message = "the voxel size has no unit of length; WEBKNOSSOS takes it for nanometers"
         out.append(Problem("unit", "advice", message, "pass unit="))
     return out
+
+
+def finest(members: Sequence[Member]) -> Grid:
+    """Return the grid with the smallest voxels, in which the others are counted."""
+    return min((member.image.base for member in members), key=_volume)
+
+
+def _volume(grid: Grid) -> float:
+    """Return the volume of a voxel in cubic meters."""
+    axes = zip(grid.axes, grid.scale, strict=True)
+    return math.prod(size * _METERS.get(a.unit or "", 1e-9) for a, size in axes if a.name in _XYZ)
 
 
 def layer_name(text: str, taken: set[str]) -> str:
@@ -141,32 +236,30 @@ def _base_name(item: ImageJob, plan: Plan, name: str) -> str:
     return plan.options.write.layer or name
 
 
-def _layers(item: ImageJob, root: ImageJob, name: str, taken: set[str]) -> Iterator[dict[str, Any]]:
+def _layers(item: Member, base: Grid, taken: set[str]) -> Iterator[dict[str, Any]]:
     """Yield the layers of an image: one, or one per channel."""
-    if _obstacle(item, root):
+    if obstacle(item, base):
         return
-    channels = _channels(item)
+    channels = () if item.image.kind == "label" else item.image.channels
     axis = next((i for i, a in enumerate(item.image.base.axes) if a.is_channel), None)
     count = 1 if axis is None else item.image.base.shape[axis]
     for i in range(count):
-        label = channels[i].label if i < len(channels) else ""
-        several = f"{name}_{label or i}" if count > 1 else name
-        layer = _layer(
-            item, root, channels[i] if i < len(channels) else None, i if count > 1 else None
-        )
+        channel = channels[i] if i < len(channels) else None
+        several = f"{item.name}_{(channel and channel.label) or i}" if count > 1 else item.name
+        layer = _layer(item, base, channel, i if count > 1 else None)
         layer["name"] = layer_name(several, taken)
         taken.add(layer["name"])
         yield layer
 
 
-def _layer(
-    item: ImageJob, root: ImageJob, channel: Channel | None, index: int | None
-) -> dict[str, Any]:
+def _layer(item: Member, root: Grid, channel: Channel | None, index: int | None) -> dict[str, Any]:
     base, mags = item.image.base, _mags(item, root)
-    layout = item.job.levels[0].spec.layout
-    first = mags[0][1]
+    layout = item.layouts[0]
+    path, first = mags[0]
+    # finer ones that are left out do not count
+    shape = item.image.levels[item.paths.index(path)].grid.shape
     size = {
-        name: base.shape[base.axis(name)] * f
+        name: shape[base.axis(name)] * f
         for name, f in zip(_XYZ, first, strict=True)
         if name in base.dims
     }
@@ -196,21 +289,14 @@ def _layer(
     ]
     if extra:
         layer["additionalAxes"] = extra
+    if item.largest is not None and 0 <= item.largest < _MOST:
+        layer["largestSegmentId"] = item.largest
     view = _view(channel)
     return layer | ({"defaultViewConfiguration": view} if view else {})
 
 
 def _is_cxyz(axis: Any) -> bool:
     return axis.name in _XYZ or axis.is_channel
-
-
-def _channels(item: ImageJob) -> tuple[Channel, ...]:
-    """Return the channels with their windows, chosen from pixels where nobody gave one."""
-    if item.image.kind == "label":
-        return ()
-    from ngffkit.execute.commit import with_windows
-
-    return with_windows(item).channels
 
 
 def _view(channel: Channel | None) -> dict[str, Any]:
@@ -229,39 +315,59 @@ def _view(channel: Channel | None) -> dict[str, Any]:
     return out
 
 
-def _mags(item: ImageJob, root: ImageJob) -> list[tuple[str, tuple[int, ...]]]:
+def _mags(item: Member, root: Grid) -> list[tuple[str, tuple[int, ...]]]:
     """Return path and factors, in x-y-z order, of the mags that WEBKNOSSOS can tell apart."""
     out: dict[int, tuple[str, tuple[int, ...]]] = {}
-    for entry, level in zip(item.image.levels, item.job.levels, strict=True):
-        found = _factors(entry.grid, root.image.base)
+    for entry, path in zip(item.image.levels, item.paths, strict=True):
+        found = _factors(entry.grid, root)
         mag = tuple(max(1, round(f)) for f in found)
         exact = all(math.isclose(f, m, rel_tol=1e-6) for f, m in zip(found, mag, strict=True))
         if exact and all(m & (m - 1) == 0 for m in mag):
             # it asks for a mag by its largest factor, so there can be one for each
-            out.setdefault(max(mag), (level.path, mag))
+            out.setdefault(max(mag), (path, mag))
     return list(out.values())
 
 
 def _factors(grid: Grid, base: Grid) -> list[float]:
     known = grid.factors(base)
-    return [known.get(name, 1.0) for name in _XYZ]
+    return [known.get(name, 1.0) * _between(grid, base, name) for name in _XYZ]
 
 
-def _obstacle(item: ImageJob, root: ImageJob) -> str:
-    """Say why an image can't be a layer; nothing when it can."""
-    base, reference = item.image.base, root.image.base
-    dtype = item.job.levels[0].spec.layout.dtype
+def _between(grid: Grid, base: Grid, name: str) -> float:
+    """Return how many of the base's units along an axis one unit of a grid is."""
+    if name not in grid.dims or name not in base.dims:
+        return 1.0
+    own, other = (g.axes[g.axis(name)].unit for g in (grid, base))
+    return _ratio(own, other)
+
+
+def obstacle(item: Member, reference: Grid) -> str:
+    """Say why an image can't be a layer; nothing when it can.
+
+    Parameters
+    ----------
+    item : Member
+        The image.
+    reference : Grid
+        Voxels that all layers are counted in.
+    """
+    base, dtype = item.image.base, item.layouts[0].dtype
     if dtype.name not in _CLASSES:
         return f"it knows no pixels of type {dtype}"
+    if item.image.kind == "label" and dtype.kind not in "iu":
+        return f"ids are whole numbers, the pixels are {dtype}"
     if not {"x", "y"} <= set(base.dims):
         return f"it wants axes x and y; here they are {', '.join(base.dims)}"
-    if not _mags(item, root):
+    if not _mags(item, reference):
         return "its pixels are no whole multiples of those of the image"
     for name in (n for n in _XYZ if n in base.dims and n in reference.dims):
         first, other = (
             g.origin[g.axis(name)] - g.scale[g.axis(name)] / 2 for g in (base, reference)
         )
-        if abs(first - other) > reference.scale[reference.axis(name)] / 2:
+        if (
+            abs(first * _between(base, reference, name) - other)
+            > reference.scale[reference.axis(name)] / 2
+        ):
             return f"it does not begin where the image does, along {name}"
     return ""
 

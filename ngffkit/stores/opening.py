@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 from ngffkit.errors import NgffError, NotFoundError
@@ -24,7 +24,8 @@ def open_store(source: Any, storage_options: Mapping[str, Any] | None = None) ->
         A folder, a zip file, a URL (http, https, s3, gs, az by obstore; any other by fsspec),
         or what is open already.
     storage_options : Mapping, optional
-        For obstore or fsspec, e.g. ``{"anon": True}``.
+        For obstore or fsspec, e.g. ``{"anon": True}``; ``{"cache": "2 GB"}``, or a mapping of the
+        options of `ngffkit.cache`, keeps on disk what is fetched.
 
     Returns
     -------
@@ -49,7 +50,17 @@ def open_store(source: Any, storage_options: Mapping[str, Any] | None = None) ->
             from urllib.request import url2pathname  # late: it brings http and ssl
 
             return _open_local(url2pathname(urlsplit(text).path))
-        return _open_remote(text.rstrip("/"), scheme, dict(storage_options or {}))
+        options = dict(storage_options or {})
+        if "cache" in options:
+            from ngffkit.stores.caching import cache, cache_options
+
+            return cache(source, **cache_options(options.pop("cache")), storage_options=options)
+        store, name = _open_remote(text.rstrip("/"), scheme, options)
+        if name is None:
+            return store
+        from ngffkit.stores.zips import ZipStore
+
+        return ZipStore(cast("Any", store), name)
     return _open_object(source)
 
 
@@ -72,9 +83,27 @@ def _open_local(text: str) -> Store:
         raise NgffError(f"{text!r} is neither a Zarr folder nor a zip file of one ({err})") from err
 
 
-def _open_remote(url: str, scheme: str, options: dict[str, Any]) -> Store:
+def open_beneath(source: Any, options: Mapping[str, Any]) -> tuple[Store, str | None]:
+    """Open what `source` names, or the store that its zip file lies in.
+
+    Returns
+    -------
+    Store
+        Not asked for anything yet when `source` is the URL of a zip file.
+    str or None
+        The key of the zip file in it; None when it is the store that `source` names.
+    """
+    text = os.fspath(source) if isinstance(source, (str, os.PathLike)) else ""
+    if not isinstance(text, str) or ("://" not in text and "::" not in text):
+        return open_store(source, options), None
+    scheme = text.split("://", 1)[0].split("::", 1)[0].lower()
+    if scheme == "file":
+        return open_store(source, options), None
+    return _open_remote(text.rstrip("/"), scheme, dict(options))
+
+
+def _open_remote(url: str, scheme: str, options: dict[str, Any]) -> tuple[Store, str | None]:
     from ngffkit.stores import adapters, remote
-    from ngffkit.stores.zips import ZipStore
 
     parts = urlsplit(url)
     zipped = parts.path.lower().endswith(_ZIP_ENDINGS) and "::" not in url
@@ -85,10 +114,10 @@ def _open_remote(url: str, scheme: str, options: dict[str, Any]) -> Store:
                 "pass tokens by storage_options"
             )
         if not zipped:
-            return remote.open_object_store(url, options)
+            return remote.open_object_store(url, options), None
         folder, _, name = url.rpartition("/")
         name = unquote(name) if scheme in ("http", "https") else name
-        return ZipStore(remote.open_object_store(folder, options), name)
+        return remote.open_object_store(folder, options), name
     import fsspec
 
     try:
@@ -97,8 +126,8 @@ def _open_remote(url: str, scheme: str, options: dict[str, Any]) -> Store:
         raise NgffError(f"can't open {url!r}: {err}") from err
     if zipped:
         folder, _, name = path.rpartition("/")
-        return ZipStore(adapters.FsspecStore(fs, folder, url.rpartition("/")[0]), name)
-    return adapters.FsspecStore(fs, path, url)
+        return adapters.FsspecStore(fs, folder, url.rpartition("/")[0]), name
+    return adapters.FsspecStore(fs, path, url), None
 
 
 def _open_object(source: Any) -> Store:

@@ -7,11 +7,13 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from ngffkit.errors import NgffError, StoreError
 from ngffkit.stores.base import cut_range, is_web_page, merge_ranges
+from ngffkit.stores.patience import ShortError, patiently
+from ngffkit.stores.versions import ChangedError, Fetched, conditions, tag_of
 
 #: obstore's retries: on 429, 5xx and lost connections, with exponential back-off. A server that is
 #: down is given up within seconds.
@@ -75,6 +77,8 @@ _DEEPER = (
     ("TimedOut", "it took too long to answer"),
     ("dns error", "no such host"),
     ("UnexpectedEof", "the connection was closed before all of it came"),
+    ("UnexpectedRange", "another range came than was asked for"),
+    ("NotPartial", "something else came instead of a range: a login page?"),
     ("incorrectly configured region", "pass the bucket's region: storage_options={'region': ...}"),
 )
 
@@ -104,7 +108,7 @@ class ObjectStore:
         if length is not None and length <= 0:
             return b"" if self.size(key) is not None else None
         try:
-            return self._get(self._prefix + key, start, length)
+            return patiently(lambda: self._get(self._prefix + key, start, length), self.inner)
         except FileNotFoundError:
             return None
         except Exception as err:
@@ -122,14 +126,17 @@ class ObjectStore:
             found = obstore.get(self.inner, path)
             if length is None or found.meta["size"] <= length:
                 return memoryview(found.bytes())
-        if start < 0:
-            found = obstore.get(self.inner, path, options={"range": {"suffix": -start}})
-            data = memoryview(found.bytes())
+        if start < 0 or length is None:
+            part = {"suffix": -start} if start < 0 else {"offset": start}
+            found = obstore.get(self.inner, path, options=cast("Any", {"range": part}))
+            data = _whole(found)
             return data if length is None else data[:length]
-        if length is None:
-            found = obstore.get(self.inner, path, options={"range": {"offset": start}})
-            return memoryview(found.bytes())
-        return memoryview(obstore.get_range(self.inner, path, start=start, length=length))
+        data = memoryview(obstore.get_range(self.inner, path, start=start, length=length))
+        if len(data) < length:
+            # at the end of the object that is right; only an answer with its size can tell
+            stop = start + length
+            data = _whole(obstore.get(self.inner, path, options={"range": (start, stop)}))
+        return data
 
     def _without(self, key: str, start: int, length: int | None) -> Any:
         """Get a range where a server does not know ranges, or none that count from the end."""
@@ -216,6 +223,84 @@ class ObjectStore:
         if deeper:
             cause = f"{cause} ({deeper[0]})"
         return StoreError(key, f"{self.url}/{key}".rstrip("/"), cause, denied=denied)
+
+    def fetch(
+        self,
+        key: str,
+        start: int = 0,
+        length: int | None = None,
+        *,
+        match: str = "",
+        known: str = "",
+    ) -> Fetched | None:
+        """Return a range as `get` does, with its version; see `versions.Versioned`."""
+        import obstore
+        from obstore.exceptions import NotModifiedError, NotSupportedError, PreconditionError
+
+        path, options = self._prefix + key, conditions(match, known)
+        part = _part(start, length)
+
+        def ask() -> tuple[Any, memoryview]:
+            answer = obstore.get(self.inner, path, options=cast("Any", options | part))
+            if not part and length is not None and answer.meta["size"] > length:
+                first: Any = options | {"range": (0, length)}
+                answer = obstore.get(self.inner, path, options=first)
+            return answer, memoryview(b"") if length == 0 else _whole(answer)
+
+        try:
+            found, data = patiently(ask, self.inner)
+            size = int(found.meta["size"])
+        except FileNotFoundError:
+            return None
+        except NotModifiedError:
+            return Fetched(None, known, -1)
+        except PreconditionError as err:
+            raise ChangedError(key, f"{self.url}/{key}") from err
+        except Exception as err:
+            if isinstance(err, NotSupportedError) and part and (start < 0 or self._is_http):
+                return self._fetch_without(key, start, length, match)
+            raise self._error(key, err) from err
+        tag = tag_of(found.meta["e_tag"], found.meta["last_modified"], size)
+        return Fetched(data if length is None else data[:length], tag, size)
+
+    def _fetch_without(
+        self, key: str, start: int, length: int | None, match: str
+    ) -> Fetched | None:
+        """Fetch a range, as `_without` gets it."""
+        if not self._is_http:
+            size = self.size(key)
+            begin = max(0, (size or 0) + start)
+            return None if size is None else self.fetch(key, begin, length or size, match=match)
+        whole = self.fetch(key, match=match)
+        if whole is None:
+            return None
+        if is_web_page(whole.data):
+            raise StoreError(
+                key, f"{self.url}/{key}", "a web page came instead of a range (a login page?)"
+            )
+        begin = max(0, whole.size + start) if start < 0 else start
+        stop = whole.size if length is None else begin + length
+        return Fetched(whole.data[begin:stop], whole.tag, whole.size)
+
+
+def _part(start: int, length: int | None) -> dict[str, Any]:
+    """Return obstore's options that ask for a range, or for the size alone."""
+    if length == 0:
+        return {"head": True}
+    if start < 0:
+        return {"range": {"suffix": -start}}
+    if length is None or (start == 0 and length >= _HEAD):
+        return {"range": {"offset": start}} if start else {}
+    return {"range": (start, start + length)}
+
+
+def _whole(found: Any) -> memoryview:
+    """Return the body of an answer, when it is as long as its header says."""
+    data = memoryview(found.bytes())
+    start, stop = found.range
+    if len(data) != stop - start:
+        raise ShortError(f"{len(data)} bytes came where {stop - start} were promised")
+    return data
 
 
 def open_object_store(url: str, options: Mapping[str, Any]) -> ObjectStore:
