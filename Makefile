@@ -33,7 +33,7 @@ help:  ## list these commands
 	@echo "make oracles       other people's readers and validators, which tests ask"
 	@echo "make check         ruff, format, types, architecture"
 	@echo "make format        let ruff put code in shape"
-	@echo "make bench         measure import, open, requests, reading and converting"
+	@echo "make bench         measure opening, reading, streaming, converting, rewriting, serving, browsing"
 	@echo "make bench-peers   set up other converters, to measure beside"
 	@echo "make binder-check  build Binder's environment in a clean venv and run its notebook there"
 	@echo "make clean         remove .venv and everything made here"

@@ -11,7 +11,7 @@ import pytest
 #: What may be imported only when it is used.
 LATE = (
     "IPython aiohttp anywidget boto3 dask fsspec ipyfilechooser ipywidgets matplotlib numcodecs "
-    "obstore requests scipy zarr"
+    "obstore requests scipy starlette uvicorn webknossos zarr"
 ).split()
 
 

@@ -329,3 +329,23 @@ def test_sizes_as_people_write_them():
     assert nbytes_of("1 GiB", "memory") == 2**30
     assert nbytes_of("1.5 kB", "memory") == 1500
     assert nbytes_of(123.0, "memory") == 123
+
+
+def test_a_source_is_not_removed_to_make_room_for_what_is_made_of_it(tmp_path):
+    source = tmp_path / "c.zarr" / "em"
+    nk.convert(volume((8, 64, 64)), source, **HOW)
+    before = tree_of(source)
+    (tmp_path / "link").symlink_to(tmp_path / "c.zarr")
+    cases = [
+        (source, tmp_path / "c.zarr"),
+        (source, tmp_path / "link"),
+        (source, f"{source}/"),
+        (nk.open(source), tmp_path / "c.zarr"),
+        ([source / "0"], source),
+    ]
+    for given, target in cases:
+        with pytest.raises(nk.NgffError):
+            nk.convert(given, target, overwrite=True)
+        assert tree_of(source) == before, (given, target)
+    nk.convert(source, source / "copy.zarr")  # what lies in it is another thing
+    nk.convert(source, source / "copy.zarr", overwrite=True)

@@ -206,8 +206,9 @@ def _bandwidth(
         for key in set(keys):
             ready(key)
         took, nbytes = _timed(found.store, keys, _LARGE, together)
-        # the first byte comes after the latency; what is left is transfer
-        rate = nbytes / max(took - latency, took / 10)
+        # first bytes come after the latency, one after another per thread; the rest is transfer
+        waits = -(-len(keys) // together)
+        rate = nbytes / max(took - waits * latency, took / 10)
         left -= nbytes
         idle = 0 if rate > best * _GROWS else idle + 1
         best, together = max(best, rate), together * 2

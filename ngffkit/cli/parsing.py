@@ -97,13 +97,13 @@ COMMANDS: tuple[Command, ...] = (
         "upload",
         ("X",),
         "send a dataset to a WEBKNOSSOS server",
-        "ngffkit upload --token TOKEN --url https://webknossos.org volume.zarr",
+        "WK_TOKEN=... ngffkit upload --url https://webknossos.org volume.zarr",
     ),
     Command(
         "download",
         ("SRC", "DST"),
         "fetch a dataset from a WEBKNOSSOS server",
-        "ngffkit download --token TOKEN https://webknossos.org/datasets/... volume.zarr",
+        "WK_TOKEN=... ngffkit download https://webknossos.org/datasets/... volume.zarr",
     ),
 )
 

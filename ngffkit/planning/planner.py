@@ -22,6 +22,7 @@ from ngffkit.layout import Layout
 from ngffkit.planning.layouts import layout_of
 from ngffkit.planning.memory import Room, fitting_threads, least, share_out
 from ngffkit.planning.options import Options, WriteOptions, about
+from ngffkit.planning.overlaps import about_source
 from ngffkit.planning.packed import open_place
 from ngffkit.planning.plan import Cost, Plan
 from ngffkit.planning.sampling import Sample, sample_source
@@ -70,6 +71,8 @@ def make_plan(source: Any, target: Any, options: Options) -> Plan:
     place, packed = open_place(target, options.run.target_options, options.write.version)
     drafts = list(_drafts(found, options))
     problems = [*found.info.notes, *about_target(place, packed, options)]
+    if options.run.overwrite:
+        problems += about_source(source, found, packed or place.url)
     room = Room.of(options.run)
     images, peak = _share(drafts, place, options, room, problems)
     sample = sample_source(found, images[0].job.levels[0])

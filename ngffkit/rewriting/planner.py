@@ -16,6 +16,7 @@ from ngffkit.execute.journal import read_journal
 from ngffkit.opened import Opened
 from ngffkit.planning.memory import Room
 from ngffkit.planning.options import Options
+from ngffkit.planning.overlaps import overlap
 from ngffkit.planning.packed import open_place
 from ngffkit.planning.plan import Plan
 from ngffkit.planning.planner import about_space, about_target, cost_of
@@ -24,7 +25,7 @@ from ngffkit.rewriting.asked import fitting, is_writable, options_of
 from ngffkit.rewriting.baggage import Baggage, search
 from ngffkit.rewriting.comparing import peak
 from ngffkit.rewriting.levels import Draft, Work, draft, share
-from ngffkit.rewriting.nearby import overlap, owner_of
+from ngffkit.rewriting.nearby import owner_of
 from ngffkit.rewriting.papers import Papers, group_paths, papers_of
 from ngffkit.rewriting.plan import Rewriting
 from ngffkit.rewriting.swapping import KEPT, is_foreign, recover, rewritten, stamp_of
