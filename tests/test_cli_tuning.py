@@ -38,7 +38,7 @@ def told(capsys: pytest.CaptureFixture[str], *argv: str | Path) -> str:
 def test_tune_prints_the_report(image: Path, capsys: pytest.CaptureFixture[str]):
     out = told(capsys, "tune", "--line", "s3", "--no-probe", image)
     assert out.startswith(f"tune: {image}")
-    assert "advice, by what it gains on S3" in out
+    assert "advice, by what it gains over S3" in out
     assert "ngffkit rewrite --chunks" in out
 
 

@@ -65,6 +65,11 @@ def test_every_public_name_is_there():
         _ = nk.nonsense
 
 
+def test_planning_a_stack_of_images_needs_no_xarray():
+    # 40 MB, which would count against the memory that a conversion may take
+    assert not {"xarray", "pandas"} & loaded("from ngffkit import writing")
+
+
 def test_opening_needs_no_plots_no_widgets_no_dask(tmp_path):
     import ngffkit as nk
 

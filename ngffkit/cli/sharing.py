@@ -42,6 +42,8 @@ def serve(typed: Typed) -> int:
         else:
             width = max(map(len, links), default=0)
             say(f"{server.url}\n" + "\n".join(f"  {n:{width}}  {url}" for n, url in links.items()))
+            for note in server.notes():
+                tell(note)
             tell("serving until Ctrl-C")
         try:
             server.wait()

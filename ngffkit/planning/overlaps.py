@@ -9,9 +9,9 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ngffkit.chunks.reader import ArrayReader
 from ngffkit.errors import Problem
 from ngffkit.sources.contract import Source
-from ngffkit.sources.zarrs import ZarrSource
 
 
 def about_source(given: Any, found: Source, target: str) -> list[Problem]:
@@ -29,8 +29,10 @@ def about_source(given: Any, found: Source, target: str) -> list[Problem]:
     names = [given] if isinstance(given, (str, os.PathLike)) else given
     places = list(names) if isinstance(names, Sequence) else []
     places = [os.fspath(name) for name in places if isinstance(name, (str, os.PathLike))]
-    if isinstance(found, ZarrSource):
-        places.append(f"{found.reader.store.url}/{found.reader.path}".rstrip("/"))
+    # not `isinstance(found, ZarrSource)`: that module loads xarray, 40 MB that PNGs don't need
+    reader = getattr(found, "reader", None)
+    if isinstance(reader, ArrayReader):
+        places.append(f"{reader.store.url}/{reader.path}".rstrip("/"))
     for place in places:
         if what := overlap(target, place):
             if what.startswith("lies in"):

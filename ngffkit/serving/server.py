@@ -16,7 +16,7 @@ from ngffkit.cards import card
 from ngffkit.errors import NgffError
 from ngffkit.serving.app import App
 from ngffkit.serving.jupyter import PublicAddress
-from ngffkit.serving.links import links_of
+from ngffkit.serving.links import links_of, notes_of
 
 if TYPE_CHECKING:
     import uvicorn
@@ -118,6 +118,10 @@ class Server:
         """Return addresses that open the image in viewers, by the viewer's name."""
         return links_of(self.url, self._app.content)
 
+    def notes(self) -> tuple[str, ...]:
+        """Say which viewers were left out and why, and who can reach the address."""
+        return notes_of(self.url, self._app.content)
+
     def wait(self) -> None:
         """Return when the server is closed."""
         while self._thread.is_alive():
@@ -158,11 +162,14 @@ class Server:
         if self.closed:
             return card("ngffkit server", "<p>closed</p>")
         rows = [_link("address", self.url, self.url)]
-        rows += [_link(name, link, "open" if name != "webknossos" else link) for name, link in
-                 self.links().items()]  # fmt: skip
+        for name, link in self.links().items():
+            # WEBKNOSSOS has no page that takes an address: it is pasted there
+            pasted = name == "webknossos"
+            rows.append(_row(name, html.escape(link)) if pasted else _link(name, link, "open"))
         public = self._address.public
-        note = f"<p>{html.escape(public.note)}</p>" if public is not None else ""
-        return card(self._app.rules.name, f"<table>{''.join(rows)}</table>{note}")
+        notes = [*self.notes(), *([public.note] if public is not None else [])]
+        listed = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
+        return card(self._app.rules.name, f"<table>{''.join(rows)}</table><ul>{listed}</ul>")
 
 
 def _deaf(listening: socket.socket) -> None:
@@ -173,10 +180,13 @@ def _deaf(listening: socket.socket) -> None:
 
 
 def _link(name: str, url: str, text: str) -> str:
-    return (
-        f"<tr><th>{html.escape(name)}</th><td><a href='{html.escape(url)}' target='_blank' "
-        f"rel='noopener noreferrer'>{html.escape(text)}</a></td></tr>"
-    )
+    safe = html.escape(url)
+    shown = html.escape(text)
+    return _row(name, f"<a href='{safe}' target='_blank' rel='noopener noreferrer'>{shown}</a>")
+
+
+def _row(name: str, cell: str) -> str:
+    return f"<tr><th>{html.escape(name)}</th><td>{cell}</td></tr>"
 
 
 def _inner(app: App) -> uvicorn.Server:

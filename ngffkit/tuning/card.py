@@ -10,7 +10,7 @@ from ngffkit.cards import Table, card, html_table, text_table, without_empty
 from ngffkit.planning.card import WIDTH, lasting
 from ngffkit.planning.options import about
 from ngffkit.tuning.advice import Advice
-from ngffkit.tuning.costs import Row
+from ngffkit.tuning.costs import Row, over
 from ngffkit.tuning.report import Tuning
 from ngffkit.tuning.survey import Mag
 
@@ -196,7 +196,7 @@ def _patterns(tuning: Tuning) -> Table:
         for row, then in zip(tuning.rows, tuning.best, strict=True)
     )
     head = ("read", "requests", "bytes", "decoded", "× wanted", *names)
-    title = f"what reading costs, cold; predicted time, now and on {chosen} afterwards"
+    title = f"what reading costs, cold; predicted time, now and over {over(chosen)} afterwards"
     if not tuning.layout:
         title = "what reading costs, cold; predicted time"
     return without_empty(
@@ -238,8 +238,8 @@ def _time(seconds: float) -> str:
 
 def _heading(tuning: Tuning) -> str:
     if not tuning.advice:
-        return f"nothing to do: no other layout is much quicker on {tuning.reading.line}"
-    return f"advice, by what it gains on {tuning.reading.line}"
+        return f"nothing to do: no other layout is much quicker over {over(tuning.reading.line)}"
+    return f"advice, by what it gains over {over(tuning.reading.line)}"
 
 
 def _gain(gain: float) -> str:

@@ -303,3 +303,14 @@ class Use:
         if not sum(use.values()):
             raise NgffError("use: all weights are 0; give one pattern a weight, e.g. 1")
         return cls(dict(use))
+
+
+def over(line: str) -> str:
+    """Return what a line is called in a sentence.
+
+    Examples
+    --------
+    >>> over("S3"), over("here")
+    ('S3', 'the line here')
+    """
+    return "the line here" if line == "here" else line

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from ngffkit.tuning.costs import KEPT
+from ngffkit.tuning.costs import KEPT, over
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,7 +65,7 @@ def draw(tuning: Tuning, width: float) -> Figure:
     _scale(axes, [*now, *then])
     sharded = any(row.known != row.seconds for row in (*rows, *after))
     how = f"shard indexes read once in {KEPT} planes or views" if sharded else "nothing cached"
-    axes.set_xlabel(f"predicted time on {line}, {how}")
+    axes.set_xlabel(f"predicted time over {over(line)}, {how}")
     axes.grid(axis="x", alpha=0.3)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)

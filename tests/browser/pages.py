@@ -27,6 +27,7 @@ QUIET: Final = 400
 NOISE: Final = re.compile(
     r"favicon|Failed to load resource: .* 404|@voila-dashboards|nbextensions/"
     r"|MathJax is not defined|RUNTIME-012|\(reading 'schema'\)"
+    r"|Shared module @jupyterlab/filebrowser doesn't exist"
     r"|Canceled future for \w+ message before replies were done"
 )
 
