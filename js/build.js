@@ -1,7 +1,8 @@
 /**
- * Bundle the viewer into one file that Python ships: `node build.js [FILE]`, or `make js`.
+ * Bundle the viewer and the panels into two files that Python ships: `node build.js [FOLDER]`, or
+ * `make js`.
  *
- * The first line of the bundle holds the SHA-256 of what it was made of, so that whether it is stale
+ * The first line of each bundle holds the SHA-256 of what it was made of, so that whether it is stale
  * can be told without node (tests/test_browse_bundle.py).
  */
 
@@ -13,10 +14,13 @@ import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
-const TARGET = join(HERE, "..", "ngffkit", "widgets", "static", "browse.js");
+const TARGET = join(HERE, "..", "ngffkit", "widgets", "static");
 
-// anywidget sends the bundle once for every view
-const MAX_BYTES = 150_000;
+/** What each bundle begins with, and its largest size: anywidget sends it once for every view. */
+const BUNDLES = {
+  "browse.js": { entry: "widget.js", maxBytes: 150_000 },
+  "panels.js": { entry: "panels/widget.js", maxBytes: 40_000 },
+};
 
 /** @returns {string[]} paths below js/ of all that goes into the bundle, sorted */
 function sources() {
@@ -48,24 +52,26 @@ const STYLES = {
   },
 };
 
-const { outputFiles } = await esbuild.build({
-  entryPoints: [join(HERE, "src", "widget.js")],
-  absWorkingDir: HERE,
-  bundle: true,
-  write: false,
-  format: "esm",
-  target: "es2022",
-  minify: true,
-  charset: "utf8",
-  legalComments: "none",
-  banner: { js: `/* ngffkit's viewer, built from js/ by "make js"; sha256 ${digest()} */` },
-  plugins: [STYLES],
-});
-const [{ contents }] = outputFiles;
-if (contents.length >= MAX_BYTES) {
-  throw new Error(`the bundle has ${contents.length} bytes; there is room for ${MAX_BYTES}`);
-}
 const target = process.argv[2] ?? TARGET;
-mkdirSync(dirname(target), { recursive: true });
-writeFileSync(target, contents);
-console.log(`${target}: ${contents.length} bytes`);
+mkdirSync(target, { recursive: true });
+for (const [name, { entry, maxBytes }] of Object.entries(BUNDLES)) {
+  const { outputFiles } = await esbuild.build({
+    entryPoints: [join(HERE, "src", entry)],
+    absWorkingDir: HERE,
+    bundle: true,
+    write: false,
+    format: "esm",
+    target: "es2022",
+    minify: true,
+    charset: "utf8",
+    legalComments: "none",
+    banner: { js: `/* a part of ngffkit, built from js/ by "make js"; sha256 ${digest()} */` },
+    plugins: [STYLES],
+  });
+  const [{ contents }] = outputFiles;
+  if (contents.length >= maxBytes) {
+    throw new Error(`${name} has ${contents.length} bytes; there is room for ${maxBytes}`);
+  }
+  writeFileSync(join(target, name), contents);
+  console.log(`${name}: ${contents.length} bytes`);
+}

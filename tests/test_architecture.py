@@ -31,12 +31,13 @@ ROWS: Final[tuple[tuple[str, ...], ...]] = (
     ("plots", "sources", "validation"),  # sources: anything convertible
     ("description", "execute"),  # execute: tasks, and who carries them out
     ("planning",),  # what will be done
-    ("progress", "verifying"),
+    ("progress", "typed", "verifying"),
     ("writing",),
     ("editing",),
     ("rewriting", "serving", "webknossos"),  # the same pixels elsewhere
     ("tuning",),  # what a layout costs, and what would be better
-    ("widgets",),  # what notebooks show
+    ("widgets",),  # what notebooks show: the viewer
+    ("panels",),  # and forms over all of the above
     ("accessor", "backend", "cli"),  # doors
     ("demo",),
 )

@@ -1,4 +1,4 @@
-"""The viewer's bundle is what its sources make, small, and asks nothing of the network."""
+"""The bundles are what their sources make, small, and ask nothing of the network."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ import pytest
 
 ROOT: Final = Path(__file__).parents[1]
 JS: Final = ROOT / "js"
-BUNDLE: Final = ROOT / "ngffkit" / "widgets" / "static" / "browse.js"
-MAX_BYTES: Final = 150_000
+STATIC: Final = ROOT / "ngffkit" / "widgets" / "static"
+#: By name: the largest size, and what each exports.
+BUNDLES: Final = {
+    "browse.js": (150_000, {"default", "mountPage"}),
+    "panels.js": (40_000, {"default"}),
+}
 
 #: Names of vocabularies, which nobody fetches.
 NAMESPACES: Final = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xhtml"}
@@ -27,10 +31,15 @@ BARRED: Final = (
 )
 
 
+@pytest.fixture(scope="module", params=BUNDLES)
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def bundle() -> str:
-    assert BUNDLE.exists(), "run make js"
-    return BUNDLE.read_text("utf-8")
+def bundle(name: str) -> str:
+    assert (STATIC / name).exists(), "run make js"
+    return (STATIC / name).read_text("utf-8")
 
 
 def digest() -> str:
@@ -50,15 +59,15 @@ def test_bundle_is_made_of_these_sources(bundle: str):
     assert made.group(1) == digest(), "the bundle is stale; run make js"
 
 
-def test_bundle_is_small(bundle: str):
-    assert 10_000 < len(bundle.encode()) < MAX_BYTES
+def test_bundle_is_small(name: str, bundle: str):
+    assert 5_000 < len(bundle.encode()) < BUNDLES[name][0]
 
 
-def test_bundle_is_one_module_of_widget_and_page(bundle: str):
+def test_bundle_is_one_module(name: str, bundle: str):
     exports = re.findall(r"export\s*\{([^}]*)\}", bundle)
     assert len(exports) == 1
-    names = {part.split(" as ")[-1].strip() for part in exports[0].split(",")}
-    assert {"default", "mountPage"} <= names
+    found = {part.split(" as ")[-1].strip() for part in exports[0].split(",")}
+    assert found >= BUNDLES[name][1]
 
 
 def test_bundle_asks_nothing_of_the_network(bundle: str):
@@ -80,10 +89,12 @@ def run(*command: str) -> None:
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 
-def test_building_again_gives_the_same_bytes(bundle: str, tmp_path: Path):
+def test_building_again_gives_the_same_bytes(tmp_path: Path):
     node, _ = chromium.node()
-    run(node, "build.js", str(tmp_path / "again.js"))
-    assert (tmp_path / "again.js").read_text("utf-8") == bundle, "run make js"
+    run(node, "build.js", str(tmp_path))
+    for name in BUNDLES:
+        again = (tmp_path / name).read_bytes()
+        assert again == (STATIC / name).read_bytes(), f"{name}: run make js"
 
 
 def test_javascript_has_the_types_it_says():

@@ -76,7 +76,8 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path):
         metadata = archive.read(record).decode()
     package = {n for n in names if n.startswith("ngffkit/")}
     sources = {p.relative_to(ROOT).as_posix() for p in (ROOT / "ngffkit").rglob("*.py")}
-    assert package == sources | {"ngffkit/py.typed", "ngffkit/widgets/static/browse.js"}
+    bundles = {f"ngffkit/widgets/static/{name}.js" for name in ("browse", "panels")}
+    assert package == sources | {"ngffkit/py.typed", *bundles}
     assert all(n.startswith(("ngffkit/", "ngffkit-")) for n in names)
     assert any(n.endswith("licenses/LICENSE") for n in names)
     assert "License-Expression: BSD-3-Clause" in metadata

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ngffkit.cli import flags_caching, flags_datasets, flags_sharing, flags_tuning, values
+from ngffkit import typed as values
+from ngffkit.cli import flags_caching, flags_datasets, flags_sharing, flags_tuning
 from ngffkit.cli.flag import BOTH, Flag, flag, group, switch
 
 #: Commands that write, in the order of the help.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ngffkit.cli import values
+from ngffkit import typed as values
 from ngffkit.cli.flag import BOTH, Flag, flag, group, switch
 
 #: Commands that read what may be far away.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ngffkit.cli import values
+from ngffkit import typed as values
 from ngffkit.cli.flag import Flag, flag, group
 
 _UP, _DOWN = ("upload",), ("download",)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ngffkit.cli import values
+from ngffkit import typed as values
 from ngffkit.cli.flag import Flag, flag, group, switch
 
 _SERVE = ("serve",)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ngffkit.cli import values
+from ngffkit import typed as values
 from ngffkit.cli.flag import Flag, flag, group, switch
 
 _TUNE, _BENCHMARK, _REWRITE = ("tune",), ("benchmark",), ("rewrite",)

@@ -292,7 +292,7 @@ class Viewer(anywidget.AnyWidget):
     # --- pictures --------------------------------------------------------------------------------
 
     def snapshot(self, path: Any = None, size: tuple[int, int] = (1200, 800)) -> Picture | Path:
-        """Draw what is shown at any size, with scale bar; see `ngffkit.widgets.snapshots`.
+        """Draw what is shown at any size, with scale bar.
 
         Parameters
         ----------
@@ -306,14 +306,32 @@ class Viewer(anywidget.AnyWidget):
         return snapshot(self.scene.layers, self.scene.bricks, self.state, path, size=size)
 
     def movie(self, axis: str, path: Any, **options: Any) -> Path:
-        """Write a film along an axis: GIF or MP4; see `ngffkit.widgets.movies.movie`."""
+        """Write a film along an axis.
+
+        Parameters
+        ----------
+        axis : str
+            The axis, e.g. ``"t"`` or the one across the plane.
+        path : str or Path
+            Where to write it, ``.gif`` or ``.mp4``.
+        **options
+            Fields of `ngffkit.widgets.movies.Film`.
+        """
         from ngffkit.widgets.movies import movie
 
         scene = self.scene
         return movie(scene.layers, scene.bricks, self.state, axis, path, **options)
 
     def to_html(self, path: Any, **options: Any) -> Path:
-        """Write a page that pans and zooms without a kernel; see `ngffkit.widgets.page`."""
+        """Write a page that pans and zooms without a kernel.
+
+        Parameters
+        ----------
+        path : str or Path
+            Where to write it, ``.html``.
+        **options
+            ``max_bytes="20 MB"`` of the file, and the ``title`` of the page.
+        """
         from ngffkit.widgets.page import write_page
 
         return write_page(self.scene.layers, self.scene.bricks, self.state, path, **options)

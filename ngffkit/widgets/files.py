@@ -11,12 +11,13 @@ from pathlib import Path
 from ngffkit.errors import NgffError
 
 BUNDLE = Path(__file__).parent / "static" / "browse.js"
+PANELS = BUNDLE.with_name("panels.js")
 
 
-def bundle() -> str:
-    """Return the code of the page."""
+def bundle(path: Path | None = None) -> str:
+    """Return the code of the page: the viewer's, or that at `path`."""
     try:
-        return BUNDLE.read_text("utf-8")
+        return (path or BUNDLE).read_text("utf-8")
     except OSError as err:
         raise NgffError(
             f"the viewer's JavaScript can't be read ({err}); in a clone of the repository run "

@@ -1,4 +1,4 @@
-"""What is typed behind an option, read into what the functions take.
+"""What is typed for an option, on the command line or into a panel, read into what functions take.
 
 Each raises ValueError with what was expected; the caller adds the option and the text.
 """

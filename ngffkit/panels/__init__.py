@@ -1,0 +1,1 @@
+"""Panels: forms over the functions, each with a state that needs no browser."""
