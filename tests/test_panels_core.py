@@ -287,16 +287,17 @@ class Counting(Model):
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"name": "break_"}, "broken"),
-        ({"name": "secret"}, "no action 'secret'"),
-        ({"name": "__init__"}, "no action"),
-        ({"name": "add", "times": 2}, "unexpected keyword argument 'times'"),
-        ({"name": "stumble"}, "mistake in ngffkit"),
+        (("break_", {}), "broken"),
+        (("secret", {}), "no action 'secret'"),
+        (("__init__", {}), "no action"),
+        (("add", {"times": 2}), "unexpected keyword argument 'times'"),
+        (("add", {"name": 2}), "unexpected keyword argument 'name'"),
+        (("stumble", {}), "mistake in ngffkit"),
     ],
 )
 def test_what_goes_wrong_in_an_action_is_said(asked, said):
     model = Counting()
-    model.do(**asked)
+    model.do(asked[0], **asked[1])
     assert said in model.message["text"]
     assert model.message["severity"] == "error"
     assert model.count == {"n": 0}

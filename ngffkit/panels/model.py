@@ -45,7 +45,7 @@ class Model(traitlets.HasTraits):
         super().__init__()
         self.lock = threading.RLock()
 
-    def do(self, name: str, **given: Any) -> None:
+    def do(self, name: str, /, **given: Any) -> None:
         """Take an action; what goes wrong is said in `message`.
 
         Parameters

@@ -20,6 +20,7 @@ from ngffkit.planning.plan import Result
 
 #: What the button says while it can't be pressed.
 _PLANNING, _PROBLEMS = "the plan is being made", "see the problems beside the fields"
+_DONE = "this is done; change something to do another"
 
 
 class Planlike(Protocol):
@@ -75,6 +76,7 @@ class Planned(Model):
         self.work = Run(self._told)
         self.latest = Latest("ngffkit-plan")
         self.planned: Planlike | None = None
+        self._begun: Mapping[str, Any] | None = None
         self.refresh()
 
     # --- what subclasses say ------------------------------------------------------------------
@@ -113,12 +115,11 @@ class Planned(Model):
     @action
     def run(self) -> None:
         """Carry out the plan, or go on with it."""
-        planned = self.planned
-        if planned is None or self.latest.busy or not (self.fields.ok and planned.ok):
-            raise NgffError(self.missing() or (_PLANNING if self.latest.busy else _PROBLEMS))
+        if why := self.hindered():
+            raise NgffError(why)
         self.say("")
         self.result = {}
-        values = self.fields.values
+        values = self._begun = self.fields.values
         # planned anew, since the time it was shown another process may have written there
         self.work.start(lambda watch: self.plan_of(values).run(watch))
 
@@ -195,9 +196,19 @@ class Planned(Model):
         """Show the fields, and whether the work can begin."""
         self.fields.enabled = not self.work.active
         self.form = self.fields.to_json()
-        ready = self.plan.get("ok", False) and self.fields.ok
-        why = "" if ready else self.missing() or (_PLANNING if self.plan["busy"] else _PROBLEMS)
-        self.run_state = self.work.to_json() | {"blocked": not ready, "why": why}
+        why = self.hindered()
+        self.run_state = self.work.to_json() | {"blocked": bool(why), "why": why}
+
+    def hindered(self) -> str:
+        """Say why the work can't begin now; empty when it can."""
+        if why := self.missing():
+            return why
+        if self.plan["busy"]:
+            return _PLANNING
+        if not (self.plan["ok"] and self.fields.ok):
+            return _PROBLEMS
+        # what was just written is no problem, as it would be for a new plan
+        return _DONE if self.work.doing == "done" and self._begun == self.fields.values else ""
 
 
 def said(result: Any) -> str:
