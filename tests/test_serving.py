@@ -15,8 +15,11 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpd
 import makers
@@ -650,10 +653,26 @@ def test_the_card_has_links_that_tell_viewers_nothing(server):
     assert card.count("<a ") == card.count("target='_blank' rel='noopener noreferrer'") >= 3
 
 
+@contextmanager
+def ended(process: Any) -> Iterator[None]:
+    """End a process when its test has failed: leaving its block would wait for it."""
+    try:
+        yield
+    except BaseException:
+        process.kill()
+        raise
+
+
 def test_the_command_line_serves_until_ctrl_c(whole):
-    command = [sys.executable, "-m", "ngffkit.cli", "serve", "--json", "--origin", VIEWER]
+    # who runs the tests in the background has Ctrl-C ignored, and children inherit that
+    heed = "signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"import signal, sys; {heed}; from ngffkit.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "serve", "--json", "--origin", VIEWER]
     command += ["--token", TOKEN, str(whole)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process,
+        ended(process),
+    ):
         facts = json.loads(process.stdout.readline())
         assert urllib.request.urlopen(f"{facts['url']}/zarr.json").status == 200
         assert f"/{TOKEN}/it.zarr" in facts["url"]
