@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,11 @@ import pytest
 CORPUS = Path(
     os.environ.get("NGFFKIT_CORPUS", Path(__file__).parents[1] / ".." / "shared" / "corpus")
 ).resolve()
+
+# who runs the tests in the background of a script has Ctrl-C ignored, and programs that tests begin
+# and interrupt would inherit that
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

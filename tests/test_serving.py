@@ -664,10 +664,7 @@ def ended(process: Any) -> Iterator[None]:
 
 
 def test_the_command_line_serves_until_ctrl_c(whole):
-    # who runs the tests in the background has Ctrl-C ignored, and children inherit that
-    heed = "signal.signal(signal.SIGINT, signal.default_int_handler)"
-    code = f"import signal, sys; {heed}; from ngffkit.cli import main; sys.exit(main())"
-    command = [sys.executable, "-c", code, "serve", "--json", "--origin", VIEWER]
+    command = [sys.executable, "-m", "ngffkit.cli", "serve", "--json", "--origin", VIEWER]
     command += ["--token", TOKEN, str(whole)]
     with (
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from matplotlib import ticker
-from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from ngffkit.tuning.speeds import Benchmark, Measured, Timed
 
@@ -30,7 +30,10 @@ def draw(found: Benchmark, width: float) -> Figure:
         Of the figure, in inches.
     """
     rows = found.rows
-    figure = Figure(figsize=(width, 1.5 + _ROW * len(rows)), layout="constrained")
+    # a figure of pyplot's would stay open, a plain one shows nothing at the end of a cell
+    from ngffkit.plots.drawing import Picture
+
+    figure = Picture(figsize=(width, 1.5 + _ROW * len(rows)), layout="constrained")
     axes = figure.add_subplot()
     for i, row in enumerate(rows):
         _bar(axes, i - _BAR / 2, row.cold, row.predicted_cold, _COLD)
