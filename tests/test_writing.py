@@ -349,3 +349,56 @@ def test_a_source_is_not_removed_to_make_room_for_what_is_made_of_it(tmp_path):
         assert tree_of(source) == before, (given, target)
     nk.convert(source, source / "copy.zarr")  # what lies in it is another thing
     nk.convert(source, source / "copy.zarr", overwrite=True)
+
+
+def test_an_axis_of_its_own_kind_is_written_as_the_specification_wants_it(tmp_path):
+    angles = xr.DataArray(np.zeros((3, 4, 16, 16), "u1"), dims=["angle", "z", "y", "x"])
+    target = str(tmp_path / "a.zarr")
+    plan = nk.plan(angles, target, voxel_size=(1, 1, 1), unit="um")
+    assert not [p for p in plan.problems if p.severity in ("schema", "meaning")]
+    plan.run()
+    assert nk.validate(target).valid
+    assert nk.open_dataset(target)["image"].dims == ("angle", "z", "y", "x")
+
+
+def test_more_axes_than_the_specification_allows_are_written_and_said_before(tmp_path):
+    many = xr.DataArray(np.ones((2, 2, 2, 4, 8, 8), "u1"), dims=["angle", *"tczyx"])
+    target = str(tmp_path / "a.zarr")
+    plan = nk.plan(many, target, voxel_size=(1, 1, 1), unit="um", mags=["1"])
+    said = [str(p) for p in plan.problems if p.severity == "schema"]
+    assert plan.ok
+    assert "6 items, at most 5 are allowed" in said[0]
+    plan.run()
+    assert not nk.validate(target).valid
+    np.testing.assert_array_equal(nk.open_dataset(target)["image"].values, many.values)
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", "empty", "zarr", "bare array", "begun"])
+def test_overwriting_removes_only_what_is_a_zarr(tmp_path, kind):
+    target, data = tmp_path / "a.zarr", np.ones((4, 16, 16), "u1")
+    options = {"voxel_size": (1, 1, 1), "overwrite": True}
+    if kind == "folder":
+        (target / "holiday").mkdir(parents=True)
+        (target / "holiday" / "beach.jpg").write_bytes(b"sand")
+    elif kind == "file":
+        target.write_bytes(b"thesis")
+    elif kind == "empty":
+        target.mkdir()
+    elif kind == "zarr":
+        nk.write(data * 2, target, voxel_size=(1, 1, 1))
+    elif kind == "bare array":
+        zarr.save_array(target, data * 3)
+    elif kind == "begun":
+        with pytest.raises(ZeroDivisionError):
+            nk.write(data * 2, target, voxel_size=(1, 1, 1), progress=lambda _: 1 / 0)
+    before = sorted(target.rglob("*"))
+    plan = nk.plan(data, target, **options)
+    if kind in ("folder", "file"):
+        assert [p.loc for p in plan.problems if p.severity == "error"] == ["target"]
+        with pytest.raises(nk.PlanError, match="is no Zarr; it is not removed"):
+            plan.run()
+        assert sorted(target.rglob("*")) == before
+        assert target.exists()
+    else:
+        plan.run()
+        np.testing.assert_array_equal(nk.open_dataset(target)["image"].values, data)

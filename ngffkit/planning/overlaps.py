@@ -1,7 +1,7 @@
 """Places that must not be written to, since what is read lies there."""
 
 # paths are str
-# ruff: noqa: PTH120, PTH121
+# ruff: noqa: PTH112, PTH113, PTH120, PTH121, PTH208
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ngffkit.chunks.reader import ArrayReader
-from ngffkit.errors import Problem
+from ngffkit.errors import NotFoundError, Problem
+from ngffkit.execute.journal import read_journal
 from ngffkit.sources.contract import Source
+from ngffkit.stores.folders import LocalTarget
+from ngffkit.stores.targets import DOCUMENTS, Target
 
 
 def about_source(given: Any, found: Source, target: str) -> list[Problem]:
@@ -40,6 +43,42 @@ def about_source(given: Any, found: Source, target: str) -> list[Problem]:
             remedy = "write to another place; `rewrite` replaces an image safely"
             return [Problem("target", "error", f"{target} {what}, which would be removed", remedy)]
     return []
+
+
+def about_removing(target: Target, packed: str | None) -> list[Problem]:
+    """Refuse to remove what is no Zarr: a folder of other files was named by mistake.
+
+    Parameters
+    ----------
+    target : Target
+        Where it goes.
+    packed : str or None
+        The single file that it is packed into, if any.
+    """
+    if packed is not None:
+        there, ours = os.path.lexists(packed), os.path.isfile(packed)
+    else:
+        there = target.exists()
+        ours = there and is_zarr(target)
+    if not there or ours:
+        return []
+    message = f"{packed or target.url} is there and is no Zarr; it is not removed"
+    return [Problem("target", "error", message, "choose another place, or remove it yourself")]
+
+
+def is_zarr(target: Target) -> bool:
+    """Tell whether a place holds a Zarr, the beginning of one, or nothing."""
+    if isinstance(target, LocalTarget):
+        if not os.path.isdir(target.root):
+            return False
+        if not os.listdir(target.root):
+            return True
+    if any(target.store.get(name, 0, 1) is not None for name in sorted(DOCUMENTS)):
+        return True
+    try:
+        return read_journal(target) is not None
+    except NotFoundError:
+        return False
 
 
 def overlap(target: str, source: str) -> str:

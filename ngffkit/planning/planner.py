@@ -19,10 +19,11 @@ from ngffkit.execute.work import cpus
 from ngffkit.grid import Grid
 from ngffkit.image import Image, LabelInfo, Level
 from ngffkit.layout import Layout
+from ngffkit.planning.conformity import against_the_spec
 from ngffkit.planning.layouts import layout_of
 from ngffkit.planning.memory import Room, fitting_threads, least, share_out
 from ngffkit.planning.options import Options, WriteOptions, about
-from ngffkit.planning.overlaps import about_source
+from ngffkit.planning.overlaps import about_removing, about_source
 from ngffkit.planning.packed import open_place
 from ngffkit.planning.plan import Cost, Plan
 from ngffkit.planning.sampling import Sample, sample_source
@@ -77,7 +78,7 @@ def make_plan(source: Any, target: Any, options: Options) -> Plan:
     images, peak = _share(drafts, place, options, room, problems)
     sample = sample_source(found, images[0].job.levels[0])
     cost = cost_of(images, sample, room, peak, options)
-    problems += about_space(place, cost, sample)
+    problems += [*about_space(place, cost, sample), *against_the_spec(images)]
     problems += doubts(images) if options.write.sidecar else []
     facts = _facts(found, drafts, options)
     fingerprint = fingerprint_of(facts)
@@ -219,7 +220,7 @@ def cost_of(
 def about_target(target: Target, packed: str | None, options: Options) -> list[Problem]:
     """Say whether something is in the way at a target."""
     if options.run.overwrite:
-        return []
+        return about_removing(target, packed)
     there = packed if packed is not None and Path(packed).exists() else None
     if there is None and target.exists():
         there = target.url

@@ -140,7 +140,8 @@ def make_grid(
     (2.0, 1.0, 1.0)
     """
     types = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
-    axes = tuple(Axis(name, types.get(name), (units or {}).get(name)) for name in sizes)
+    # without a type it would count as one of space, of which there are at most three
+    axes = tuple(Axis(name, types.get(name, name), (units or {}).get(name)) for name in sizes)
     return Grid(
         axes,
         tuple(sizes.values()),
