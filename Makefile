@@ -21,7 +21,7 @@ WEBKNOSSOS := .venv-webknossos
 NODE_MODULES := js/node_modules
 
 .DEFAULT_GOAL := help
-.PHONY: help demo js test test-crash browser oracles check format lab bench bench-peers binder-check clean
+.PHONY: help demo js test test-crash browser oracles check format lab docs bench bench-peers binder-check clean
 
 help:  ## list these commands
 	@echo "make demo          make a sample, open it, measure, plot; says what to do next"
@@ -33,13 +33,14 @@ help:  ## list these commands
 	@echo "make oracles       other people's readers and validators, which tests ask"
 	@echo "make check         ruff, format, types, architecture"
 	@echo "make format        let ruff put code in shape"
+	@echo "make docs          build the site of docs/, with the notebooks run; a warning is an error"
 	@echo "make bench         measure opening, reading, streaming, converting, rewriting, serving, browsing"
 	@echo "make bench-peers   set up other converters, to measure beside"
-	@echo "make binder-check  build Binder's environment in a clean venv and run its notebook there"
+	@echo "make binder-check  build Binder's environment in a clean venv and run all notebooks there"
 	@echo "make clean         remove .venv and everything made here"
 
 demo: $(STAMPS)/demo  ## the main job, end to end
-	$(PY) -m ngffkit.demo $(DEMO_DATA)
+	$(BIN)/ngffkit demo $(DEMO_DATA)
 
 js: $(NODE_MODULES)  ## ngffkit/widgets/static/browse.js, which is committed
 	cd js && npm run --silent build
@@ -64,7 +65,11 @@ format: $(STAMPS)/test
 	$(PY) -m ruff format .
 
 lab: $(STAMPS)/lab  ## JupyterLab
-	$(PY) -m jupyterlab $(LAB_OPTIONS) notebooks/01_open.ipynb
+	$(PY) -m jupyterlab $(LAB_OPTIONS) notebooks/00_start.ipynb
+
+docs: $(STAMPS)/test  ## the site; NGFFKIT_DOCS_NOTEBOOKS=off shows notebooks without results
+	$(PY) -m sphinx -q -W --keep-going -d docs/_build/trees docs docs/_build/html
+	@echo "docs/_build/html/index.html"
 
 bench: $(STAMPS)/test  ## measurements
 	$(PY) -m benchmarks
@@ -83,7 +88,7 @@ browser:  ## no Python packages; what they are for is skipped without them, and 
 	  || echo "going on without the packages of js/: what asks them is skipped"; fi
 
 clean:
-	rm -rf $(VENV) $(ORACLES) $(WEBKNOSSOS) $(NODE_MODULES) .bench $(DEMO_DATA) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) $(ORACLES) $(WEBKNOSSOS) $(NODE_MODULES) docs/_build docs/notebooks .bench $(DEMO_DATA) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 # --- what each of them needs; a stamp is newer than pyproject.toml when that is installed ---------
 

@@ -228,25 +228,25 @@ class NgffAccessor:
         return write(self._obj, target, **options)
 
     def add_labels(self, name: str, data: Any, **options: Any) -> Result:
-        """Add a label image; see `ngffkit.editing.doors.add_labels`."""
+        """Add a label image; see `ngffkit.add_labels`."""
         from ngffkit.editing.doors import add_labels
 
         return add_labels(self._opened, data, name, **options)
 
     def append(self, data: Any, axis: str, **options: Any) -> Result:
-        """Add channels or time points at the end; see `ngffkit.editing.doors.append`."""
+        """Add channels or time points at the end; see `ngffkit.append`."""
         from ngffkit.editing.doors import append
 
         return append(self._opened, data, axis, **options)
 
     def write_region(self, data: Any, **options: Any) -> Result:
-        """Replace the pixels of a box, at all mags; see `ngffkit.editing.doors.write_region`."""
+        """Replace the pixels of a box, at all mags; see `ngffkit.write_region`."""
         from ngffkit.editing.doors import write_region
 
         return write_region(self._opened, data, **options)
 
     def downsample(self, **options: Any) -> Result:
-        """Add the mags that the image lacks; see `ngffkit.editing.doors.downsample`."""
+        """Add the mags that the image lacks; see `ngffkit.downsample`."""
         from ngffkit.editing.doors import downsample
 
         return downsample(self._opened, **options)

@@ -69,9 +69,9 @@ def open(  # noqa: A001 - `nk.open` is the name people look for
     Examples
     --------
     >>> import ngffkit as nk
-    >>> path = nk.sample_data("cells")  # doctest: +SKIP
-    >>> dt = nk.open(path)  # doctest: +SKIP
-    >>> dt["1"].image.sel(z=3.0, method="nearest")  # doctest: +SKIP
+    >>> dt = nk.open(nk.sample())
+    >>> dt["1"]["image"].sel(z=3.1, method="nearest").z.item()
+    3.0
     """
     from ngffkit.backend import NgffBackend
 
