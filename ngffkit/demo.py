@@ -1,19 +1,19 @@
-"""The main job end to end, on a sample: open, serve, select, compute, validate, plot, convert.
+"""The main job end to end, on a sample: open, select, compute, validate, plot, convert, tune.
 
-``python -m ngffkit.demo [FOLDER]``. Everything is shown as the line of Python that does it.
+``ngffkit demo [FOLDER]``. Everything is shown as the line of Python that does it.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import re
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,33 +22,69 @@ import xarray as xr
 
 import ngffkit as nk
 
+#: Where it goes when nobody says.
+FOLDER = "demo-data"
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the demo.
+#: What it makes; a folder that has anything else is somebody's.
+_MADE = frozenset(
+    "cells.ome.zarr cells.png cells.html cells_slices from_slices.zarr "
+    "from_slices.zarr.journal".split()
+)
+
+
+def demo(folder: str | os.PathLike[str] = FOLDER) -> None:
+    """Do the main job in a folder, and say what to do next.
 
     Parameters
     ----------
-    argv : sequence of str, optional
-        Arguments; those of the process when left out.
+    folder : str or Path
+        Where the sample and all that is made of it goes: new, empty, or that of an earlier demo,
+        whose sample is kept and whose other files are made again.
 
-    Returns
-    -------
-    int
-        0; anything that goes wrong raises.
+    Raises
+    ------
+    NgffError
+        When the folder has files of somebody else, or can't be written to; nothing was touched.
+
+    Examples
+    --------
+    >>> demo("try-it")  # doctest: +ELLIPSIS
+    <BLANKLINE>
+    1. A sample: synthetic cells, two channels, three mags, labels
+      >>> nk.sample("try-it/cells.ome.zarr")
+    ...
     """
-    parser = argparse.ArgumentParser(prog="python -m ngffkit.demo", description=__doc__)
-    parser.add_argument("folder", nargs="?", default="demo-data", help="where the sample goes")
-    folder = Path(parser.parse_args(argv).folder)
-    path = _write(folder)
+    place = _own(Path(folder).expanduser())
+    path = _write(place)
     dt = _open(path)
-    _over_http(folder, Path(path).name, dt)
+    _over_http(place, Path(path).name, dt)
     _select(dt)
     _compute(path)
     _validate(path)
-    picture = _plot(dt, folder)
-    _convert(dt, folder)
-    _next(path, picture)
-    return 0
+    picture = _plot(dt, place)
+    _convert(dt, place)
+    _tune(place / "from_slices.zarr")
+    page = _page(dt, place)
+    _next(path, picture, page)
+
+
+def _own(folder: Path) -> Path:
+    """Return a folder in which nothing is of somebody else."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        found = sorted(entry.name for entry in folder.iterdir())
+    except OSError as err:
+        raise nk.NgffError(
+            f"the demo needs a folder, and {str(folder)!r} can't be one ({err.strerror}); "
+            "name another one"
+        ) from err
+    others = [name for name in found if name not in _MADE]
+    if others or (found and "cells.ome.zarr" not in found):
+        raise nk.NgffError(
+            f"{str(folder)!r} is not empty ({(others or found)[0]!r} is in it), and not of an "
+            "earlier demo; name a folder that is new, or empty"
+        )
+    return folder
 
 
 def _say(title: str, *code: str) -> None:
@@ -141,7 +177,7 @@ def _over_http(folder: Path, name: str, local: xr.DataTree) -> None:
         same = bool((theirs["image"] == ours["image"]).all())
         _show(f"a plane of mag 2-2-1 read over http has the same pixels: {same}")
         if not same:
-            raise SystemExit("pixels read over http differ from those on disk")
+            raise nk.NgffError("pixels read over http differ from those on disk")
 
 
 def _select(dt: xr.DataTree) -> None:
@@ -156,20 +192,24 @@ def _select(dt: xr.DataTree) -> None:
 
 def _compute(path: str) -> None:
     """Measure every nucleus: its volume and its mean brightness, block by block."""
+    with_dask = find_spec("dask") is not None
+    how = ", chunks={}" if with_dask else ""
     _say(
-        "5. Compute with dask: volume and brightness of every nucleus",
-        f'ds = xr.open_dataset("{path}", engine="ngff", chunks={{}})',
+        f"5. Compute{' with dask' * with_dask}: volume and brightness of every nucleus",
+        f'ds = xr.open_dataset("{path}", engine="ngff"{how})',
         'ids = ds.ngff.labels["nuclei"]["labels"]',
         'ds["image"].sel(c="nuclei").where(ids > 0).mean()',
     )
-    ds = xr.open_dataset(path, engine="ngff", chunks={})
-    ids = ds.ngff.labels["nuclei"]["labels"].chunk({})
+    ds = xr.open_dataset(path, engine="ngff", chunks={} if with_dask else None)
+    ids = ds.ngff.labels["nuclei"]["labels"]
     nuclei = ds["image"].sel(c="nuclei")
     inside, outside = nuclei.where(ids > 0).mean(), nuclei.where(ids == 0).mean()
     voxel = float(np.prod(list(ds.ngff.voxel_size.values())))
     counts = np.bincount(ids.values.ravel())[1:] * voxel
     _show(f"{len(counts)} nuclei, median volume {np.median(counts):.0f} cubic micrometer")
     _show(f"mean inside {inside.compute().item():.0f}, outside {outside.compute().item():.0f}")
+    if not with_dask:
+        _show("block by block, on all processors: pip install 'ngffkit[dask]'")
 
 
 def _validate(path: str) -> None:
@@ -177,7 +217,7 @@ def _validate(path: str) -> None:
     report = nk.validate(path)
     _show(report)
     if not report.valid:
-        raise SystemExit("the sample is not valid")
+        raise nk.NgffError("the sample is not valid")
 
 
 def _plot(dt: xr.DataTree, folder: Path) -> Path:
@@ -191,7 +231,7 @@ def _plot(dt: xr.DataTree, folder: Path) -> Path:
 def _convert(dt: xr.DataTree, folder: Path) -> None:
     from PIL import Image
 
-    slices, target = folder / "slices", folder / "slices.zarr"
+    slices, target = folder / "cells_slices", folder / "from_slices.zarr"
     slices.mkdir(exist_ok=True)
     planes = np.asarray(dt["1"].to_dataset()["image"].sel(c="membranes"))
     for z, plane in enumerate(planes):
@@ -210,20 +250,41 @@ def _convert(dt: xr.DataTree, folder: Path) -> None:
     _show(f"{result.files} files, {result.nbytes / 1e6:.1f} MB in {result.seconds:.2f} s")
     _show(nk.verify(target))
     if not np.array_equal(nk.open_dataset(target)["image"].values, planes):
-        raise SystemExit("the converted pixels differ from the slices")
+        raise nk.NgffError("the converted pixels differ from the slices")
 
 
-def _next(path: str, picture: Path) -> None:
+def _tune(path: Path) -> None:
+    _say(
+        "9. What reading it costs, and what would cost less",
+        f'nk.tune("{path}", line="S3")',
+    )
+    _show(nk.tune(path, line="S3"))
+
+
+def _page(dt: xr.DataTree, folder: Path) -> Path:
+    page = folder / "cells.html"
+    _say(
+        "10. A page that pans and zooms by itself, to send to somebody",
+        f'dt.ngff.browse(z=16).to_html("{page}", max_bytes="3 MB")',
+    )
+    dt.ngff.browse(z=16).to_html(page, max_bytes="3 MB")
+    _show(f"{page}: {page.stat().st_size / 1e6:.1f} MB")
+    return page
+
+
+def _next(path: str, picture: Path, page: Path) -> None:
+    program = _program("ngffkit")
     _say("What next")
     _show(
-        f"look at     {picture}\n"
-        "notebooks   make lab      (notebooks/01_open.ipynb, 02_convert.ipynb)\n"
-        f"terminal    {_program('ngffkit')} info {path}\n"
-        f"            {_program('ngffkit')} validate https://host/your.ome.zarr\n"
+        f"look at     {picture}, and {page} in a browser\n"
+        "notebooks   make lab      (notebooks/00_start.ipynb lists them)\n"
+        f"terminal    {program} info {path}\n"
+        f"            {program} serve {path}\n"
+        f"            {program} validate https://host/your.ome.zarr\n"
         f"your data   {_program('python')}\n"
         "            >>> import ngffkit as nk\n"
         '            >>> nk.open("your.ome.zarr").ngff.describe()\n'
-        f"            {_program('ngffkit')} convert slices/ out.zarr --voxel-size 4,4,40\n"
+        f"            {program} convert slices/ out.zarr --voxel-size 4,4,40\n"
         "read        docs/opening.md, docs/converting.md, docs/coordinates.md"
     )
 
@@ -234,7 +295,3 @@ def _program(name: str) -> str:
     if not beside.exists():
         return name
     return str(beside.relative_to(here) if beside.is_relative_to(here) else beside)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 import subprocess
 import sys
@@ -15,7 +17,8 @@ import zarr
 
 import ngffkit as nk
 from ngffkit import cells
-from ngffkit.demo import main
+from ngffkit.cli import main
+from ngffkit.demo import demo
 from ngffkit.spec import WRITABLE
 
 
@@ -145,27 +148,66 @@ def test_mode_takes_the_most_frequent_and_the_largest_of_a_tie():
 # --- the demo -------------------------------------------------------------------------------------
 
 
-def test_demo_does_the_main_job(tmp_path, capsys):
-    assert main([str(tmp_path / "data")]) == 0
-    said = capsys.readouterr().out
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Where the demo was run, and what it said."""
+    folder, said = tmp_path_factory.mktemp("demo"), io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(said):
+        assert main(["demo"]) == 0
+    return folder, said.getvalue()
+
+
+def test_demo_does_the_main_job(shown):
+    folder, said = shown
+    assert [path.name for path in folder.iterdir()] == ["demo-data"]
     assert "has the same pixels: True" in said
     assert "at z = 16 micrometer" in said
     assert "52 nuclei" in said
     assert "valid (no problems)" in said
+    assert "sound, 7 objects" in said
     assert "make lab" in said
-    picture = tmp_path / "data" / "cells.png"
+    assert "\x1b" not in said  # colours are for terminals
+    picture, page = folder / "demo-data" / "cells.png", folder / "demo-data" / "cells.html"
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert picture.stat().st_size > 50_000
-    # a second time it finds its own data
-    assert main([str(tmp_path / "data")]) == 0
+    assert page.read_text().startswith("<!DOCTYPE html>")
 
 
-def test_the_lines_that_the_demo_shows_run(tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    main([])
-    lines = re.findall(r"^  >>> (.*)$", capsys.readouterr().out, re.MULTILINE)
+def test_the_lines_that_the_demo_shows_run(shown, monkeypatch):
+    folder, said = shown
+    monkeypatch.chdir(folder)
     names = {"nk": nk, "xr": xr}
-    for line in lines:
+    for line in re.findall(r"^  >>> (.*)$", said, re.MULTILINE):
         if "http://" not in line:  # its server is gone by now
             exec(line, names)
     assert names["cut"].sizes["x"] == 81
+
+
+def test_demo_finds_its_own_data_and_runs_without_dask(shown, capsys, monkeypatch):
+    folder, _ = shown
+    sample = (folder / "demo-data" / "cells.ome.zarr" / "zarr.json").stat()
+    monkeypatch.setattr("ngffkit.demo.find_spec", lambda _: None)
+    demo(folder / "demo-data")
+    said = capsys.readouterr().out
+    assert (folder / "demo-data" / "cells.ome.zarr" / "zarr.json").stat() == sample
+    assert "52 nuclei" in said
+    assert "pip install 'ngffkit[dask]'" in said
+    assert "chunks={}" not in said
+
+
+@pytest.mark.parametrize("there", ["slices", "cells.png", "from_slices.zarr"])
+def test_demo_touches_nothing_of_somebody_else(there, tmp_path, capsys):
+    (tmp_path / there).mkdir()
+    (tmp_path / there / "mine.txt").write_text("mine")
+    assert main(["demo", str(tmp_path)]) == 2
+    assert f"{there!r} is in it" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.rglob("*")] == [there, "mine.txt"]
+
+
+def test_demo_says_what_is_no_folder(tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    assert main(["demo", str(tmp_path / "file")]) == 2
+    assert "name another one" in capsys.readouterr().err
+    assert main(["demo", "one", "two"]) == 2
+    assert "[FOLDER] expected, got one two" in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "mine"
