@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ngffkit.cards import Table
 from ngffkit.errors import Problem
 from ngffkit.image import Channel
-from ngffkit.planning.card import WIDTH, html_of, lasting, text_of
+from ngffkit.planning.card import WIDTH, Content, html_of, lasting, text_of
 from ngffkit.planning.facts import facts_of
 from ngffkit.planning.plan import Plan
 from ngffkit.writing import plan as make
@@ -35,6 +36,14 @@ def planned(shape: tuple[int, ...] = (40, 200, 300), **options: Any) -> Plan:
 @pytest.fixture(scope="module")
 def volume() -> Plan:
     return planned()
+
+
+def test_all_of_a_card_is_text():
+    odd = "<img src=x onerror=alert(1)>"
+    table = Table(odd, (odd,), ((odd,),))
+    shown = Content(odd, ((odd, odd),), (table,), (Problem(odd, "error", odd, odd),)).html()
+    assert "<img" not in shown
+    assert shown.count("&lt;img src=x") >= 7
 
 
 def test_text_says_what_is_known(volume: Plan):

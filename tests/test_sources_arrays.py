@@ -14,6 +14,7 @@ from source_contract import check_source, read_all
 
 import ngffkit as nk
 from ngffkit.errors import NgffError, NotFoundError, SourceError
+from ngffkit.sources import arrays
 from ngffkit.sources.adjusting import adjust, unit_of
 from ngffkit.sources.opening import open_source
 from ngffkit.sources.options import ReadOptions
@@ -39,6 +40,35 @@ def test_axes_by_their_number(axes):
     source = open_source(truth)
     check_source(source, truth, axes, reopen=lambda: open_source(truth.copy()))
     assert bool(source.info.notes) == (len(axes) > 2)
+
+
+@pytest.mark.parametrize("order", ["C", "F", "strided", "turned"])
+def test_one_pixel_of_a_large_array_changes_its_fingerprint(monkeypatch, order):
+    monkeypatch.setattr(arrays, "_HASHED", 1000)
+    monkeypatch.setattr(arrays, "_SAMPLES", 10)
+    monkeypatch.setattr(arrays, "_PIECE", 100)
+    array = np.array(ramp(6, 20, 30), order="F" if order == "F" else "C")
+    array = {"strided": array[:, ::2, 1:], "turned": array.transpose(0, 2, 1)}.get(order, array)
+    before = open_source(array).info.fingerprint
+    assert open_source(array.copy()).info.fingerprint == before
+    at = tuple(n // 2 + 1 for n in array.shape)
+    array[at] += 1
+    assert open_source(array).info.fingerprint != before
+    array[at] -= 1
+    assert open_source(array).info.fingerprint == before
+
+
+def test_what_is_repeated_without_being_held_is_looked_at_once():
+    array = np.broadcast_to(np.zeros((1, 8), "u1"), (2**40, 2**12, 8))
+    assert arrays.digest_of(array) == arrays.digest_of(array)
+
+
+def test_of_a_large_file_in_memory_a_sample_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(arrays, "_HASHED", 1000)
+    monkeypatch.setattr(arrays, "_checksum", lambda *_: pytest.fail("all of it was read"))
+    np.save(tmp_path / "a.npy", ramp(6, 20, 30))
+    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")[:, ::2]
+    assert arrays.digest_of(mapped) == arrays.digest_of(mapped[:])
 
 
 @pytest.mark.parametrize("axes", ["yxc", "xyz", "zcyx", "cztyx", "ytx", "qyx", "xytq"])

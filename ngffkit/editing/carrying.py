@@ -9,8 +9,8 @@ from typing import Any
 
 from ngffkit import __version__
 from ngffkit.editing.papers import Papers
-from ngffkit.editing.place import Place, refuse
-from ngffkit.errors import NotFoundError
+from ngffkit.editing.place import Place
+from ngffkit.errors import NotFoundError, Problem
 from ngffkit.execute.job import ImageJob
 from ngffkit.execute.journal import COMMIT, Journal, read_journal
 from ngffkit.execute.records import Record
@@ -43,6 +43,10 @@ class Edit:
         Changes the papers, once the pixels are there.
     remove : tuple of str
         Folders whose objects go first.
+    taken : int
+        Bytes of memory that a task takes.
+    notes : tuple of Problem
+        What is worth reading before it is done.
     """
 
     kind: str
@@ -53,6 +57,19 @@ class Edit:
     before: Mapping[str, Any] = field(default_factory=dict)
     patch: Callable[[], None] = lambda: None
     remove: tuple[str, ...] = ()
+    taken: int = 0
+    notes: tuple[Problem, ...] = ()
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What the journal says of it."""
+        return {"kind": self.kind, "image": self.place.path, "before": dict(self.before)}
+
+    @property
+    def fingerprint(self) -> str:
+        """Of everything that decides what is written: an edit is only resumed by the same."""
+        edition = __version__.rpartition(".")[0]
+        return fingerprint_of([edition, self.described, self.facts, self.remove])
 
 
 def begun(place: Place, kind: str) -> Mapping[str, Any]:
@@ -94,20 +111,9 @@ def carry_out(edit: Edit, run: RunOptions, progress: Watch | None = None) -> Res
         Naming the slice or object; the same call resumes.
     """
     began = time.monotonic()
-    if run.on_error != "raise":
-        refuse("on_error", f"is {run.on_error!r}", "what can't be read can't be put into an image")
     target = edit.place.target
-    described = {
-        "kind": edit.kind,
-        "image": edit.place.path,
-        "before": dict(edit.before),
-    }
-    fingerprint = fingerprint_of(
-        [__version__.rpartition(".")[0], described, edit.facts, edit.remove]
-    )
-    with Journal.begin(
-        target, fingerprint, {"edit": described}, resume=run.resume, onto=True
-    ) as journal:
+    facts = {"edit": edit.described}
+    with Journal.begin(target, edit.fingerprint, facts, resume=run.resume, onto=True) as journal:
         # the lock is ours since now: what was planned on must still be so
         edit.papers.check()
         earlier = _documents(edit.place)

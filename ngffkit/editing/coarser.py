@@ -90,7 +90,7 @@ def plan_mags(place: Place, options: Options, *, told: bool) -> Edit | None:
         for link, r in zip(found, rungs, strict=True)
     ]
     ndim = len(image.base.shape)
-    job = shared_out(place.target, None, levels, (0,) * ndim, method, options.run)
+    job, taken = shared_out(place.target, None, levels, (0,) * ndim, method, options.run)
     fresh = tuple(Level(p, g) for p, g in zip(paths, wanted, strict=True))
     work = ImageJob(place.path, image, job)
     facts = {
@@ -107,7 +107,7 @@ def plan_mags(place: Place, options: Options, *, told: bool) -> Edit | None:
             papers.put_array(array.path, array.document)
         _list_levels(place, papers, fresh, method)
 
-    return Edit(_KIND, place, work, papers, facts, {"paths": paths}, patch)
+    return Edit(_KIND, place, work, papers, facts, {"paths": paths}, patch, taken=taken)
 
 
 def _known(link: Link | None, rung: _Rung) -> Link | None:

@@ -1,40 +1,53 @@
-"""Edits as functions: add labels, channels, time points, mags; write a region."""
+"""Edits as functions: plan, add labels, channels, time points, mags; write a region."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from ngffkit.editing.carrying import carry_out
-from ngffkit.editing.coarser import plan_mags
-from ngffkit.editing.growing import plan_growth
-from ngffkit.editing.labels import plan_labels
-from ngffkit.editing.place import locate, refuse
-from ngffkit.editing.region import plan_region
+from ngffkit.editing.plans import EditPlan, make_edit, priced
 from ngffkit.execute.running import Watch
-from ngffkit.planning.options import Options
 from ngffkit.planning.plan import Result
 from ngffkit.progress import watching
 
-_READ = "image axes channels name mag crop storage_options shape dtype offset pattern gaps".split()
-_RUN = "memory executor workers resume target_options on_error".split()
-_LEVELS = "chunks shards compression mags sampling coarsest until method".split()
 
-#: What each door takes of all options.
-_TAKEN: Mapping[str, tuple[str, ...]] = {
-    "add_labels": (*_READ, *_RUN, *_LEVELS, "overwrite", "voxel_size", "unit", "origin", "version"),
-    "append": (*_READ, *_RUN, "method"),
-    "downsample": ("image", "storage_options", *_RUN, *_LEVELS),
-    "write_region": (*_READ, *_RUN, "method"),
-}
+def plan_edit(edit: str, image: Any, /, *given: Any, **options: Any) -> EditPlan:
+    """Say what an edit will do, without moving a pixel.
 
+    Parameters
+    ----------
+    edit : str
+        What is done: ``"add_labels"``, ``"append"``, ``"write_region"`` or ``"downsample"``.
+    image : path, URL, or anything opened by ngffkit
+        What is edited.
+    *given, **options
+        As for the function of that name.
 
-def _options(door: str, given: Mapping[str, Any]) -> Options:
-    found = Options.of(given)
-    odd = [name for name in given if name not in _TAKEN[door]]
-    if odd:
-        refuse(odd[0], f"is no option of {door}", f"it takes {', '.join(_TAKEN[door])}")
-    return found
+    Returns
+    -------
+    EditPlan
+        Which parts of which arrays are written, bytes, files, memory and problems; a card in
+        notebooks. `EditPlan.run` carries it out.
+
+    Raises
+    ------
+    NotFoundError
+        When there is no image.
+    PlanError
+        When it can't be done, with the reason.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile
+    >>> from ngffkit.writing import convert
+    >>> path = f"{tempfile.mkdtemp()}/a.zarr"
+    >>> _ = convert(np.zeros((8, 64, 64), "u1"), path, voxel_size=(1, 1, 1))
+    >>> ones = np.ones((2, 4, 4), "u1")
+    >>> plan = plan_edit("write_region", path, ones, at={"z": 2, "y": 8, "x": 8})
+    >>> plan.ok, [level.path for level in plan.levels], plan.files
+    (True, ['0', '1', '2'], 3)
+    """
+    return priced(make_edit(edit, image, given, options))
 
 
 def add_labels(
@@ -79,10 +92,7 @@ def add_labels(
     >>> int(nk.open_dataset(path, image="labels/nuclei")["labels"].max())
     7
     """
-    chosen = _options("add_labels", options)
-    edit = plan_labels(locate(image, chosen), data, name, chosen)
-    with watching(progress) as watch:
-        return carry_out(edit, chosen.run, watch)
+    return _done(make_edit("add_labels", image, (data, name), options), progress=progress)
 
 
 def append(
@@ -123,9 +133,7 @@ def append(
     the finest, then the image's. Who opens the image in between may see more channels or time
     points at coarse mags than at fine ones, never pixels that are not there.
     """
-    chosen = _options("append", options)
-    with watching(progress) as watch:
-        return carry_out(plan_growth(locate(image, chosen), data, axis, chosen), chosen.run, watch)
+    return _done(make_edit("append", image, (data, axis), options), progress=progress)
 
 
 def downsample(image: Any, /, *, progress: Watch | bool = False, **options: Any) -> Result:
@@ -168,14 +176,7 @@ def downsample(image: Any, /, *, progress: Watch | bool = False, **options: Any)
     >>> downsample(path, mags=[1, 2]).files, downsample(path, mags=[1, 2]).files
     (3, 0)
     """
-    chosen = _options("downsample", options)
-    place = locate(image, chosen)
-    told = any(name in options for name in ("chunks", "shards", "compression"))
-    edit = plan_mags(place, chosen, told=told)
-    if edit is None:
-        return Result(place.url, 0, 0)
-    with watching(progress) as watch:
-        return carry_out(edit, chosen.run, watch)
+    return _done(make_edit("downsample", image, (), options), progress=progress)
 
 
 def write_region(
@@ -232,7 +233,11 @@ def write_region(
     >>> nk.open_dataset(path, mag="2")["image"].values.sum()
     np.uint64(36)
     """
-    chosen = _options("write_region", options)
-    place = locate(image, chosen)
+    return _done(
+        make_edit("write_region", image, (data,), {**options, "at": at}), progress=progress
+    )
+
+
+def _done(plan: EditPlan, *, progress: Watch | bool) -> Result:
     with watching(progress) as watch:
-        return carry_out(plan_region(place, data, at or {}, chosen), chosen.run, watch)
+        return plan.run(watch)

@@ -52,7 +52,7 @@ def plan_growth(place: Place, data: Any, axis: str, options: Options) -> Edit:
     method = method_for(image, held[0], options.write.method)
     levels = _levels(image, held, i, slice(old, old + size), source.info.block)
     first = tuple(old if j == i else 0 for j in range(len(image.base.shape)))
-    job = shared_out(place.target, source, levels, first, method, options.run)
+    job, taken = shared_out(place.target, source, levels, first, method, options.run)
     channels = _channels(given, image, i, size, options)
     after = replace(_sized_image(image, i, old + size), channels=channels)
     work = ImageJob(place.path, after, job)
@@ -73,7 +73,7 @@ def plan_growth(place: Place, data: Any, axis: str, options: Options) -> Edit:
         if channels:
             _patch_channels(place, papers, work, int(before["channels"]))
 
-    return Edit(kind, place, work, papers, facts, before, patch)
+    return Edit(kind, place, work, papers, facts, before, patch, taken=taken)
 
 
 def _as_it_was(place: Place, i: int, old: int, channels: int) -> Place:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,9 +12,11 @@ import numpy.typing as npt
 from ngffkit.editing.place import Place, refuse
 from ngffkit.grid import PIXEL_TOLERANCE, Axis, Grid
 from ngffkit.planning.options import Options
-from ngffkit.sources.arrays import ArraySource, names_of
+from ngffkit.sources.adjusting import check_cut
+from ngffkit.sources.arrays import ArraySource, digest_of, names_of
 from ngffkit.sources.contract import Box, Source, SourceInfo, fingerprint_of, make_grid
 from ngffkit.sources.opening import open_source
+from ngffkit.sources.ordering import axes_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def incoming(data: Any, grid: Grid, options: Options, without: Sequence[str] = (
     if not _is_of(data, "dask") and isinstance(data, (list, tuple)) and not _paths(data):
         data = np.asarray(data)
     if _is_of(data, "dask") or _is_of(data, "numpy"):
-        return _of_array(data, grid, without)
+        return _of_array(data, grid, without, options)
     source = open_source(data, options.read)
     own = source.info.grid
     coords = {name: own.coords(name) for name in own.dims if not _channel(own, name)}
@@ -124,9 +125,11 @@ def _channel(grid: Grid, name: str) -> bool:
     return grid.axes[grid.axis(name)].is_channel
 
 
-def _of_array(data: Any, grid: Grid, without: Sequence[str]) -> Incoming:
+def _of_array(data: Any, grid: Grid, without: Sequence[str], options: Options) -> Incoming:
     dims = grid.dims
-    if data.ndim < len(dims):
+    if options.read.axes is not None:
+        dims = axes_of(data.shape, options.read)[0]
+    elif data.ndim < len(dims):
         less = tuple(d for d in dims if d not in without)
         dims = less if len(less) == data.ndim else dims[len(dims) - data.ndim :]
     if len(dims) != data.ndim or not data.ndim:
@@ -136,6 +139,9 @@ def _of_array(data: Any, grid: Grid, without: Sequence[str]) -> Incoming:
             f"axes {', '.join(grid.dims)}",
             "bring its axes into that order",
         )
+    if options.read.crop:
+        cuts = _cuts(dict(zip(dims, data.shape, strict=True)), options.read.crop)
+        data = data[tuple(cuts.get(name, slice(None)) for name in dims)]
     own = make_grid(dict(zip(dims, map(int, data.shape), strict=True)))
     info = SourceInfo(
         own,
@@ -150,9 +156,7 @@ def _of_array(data: Any, grid: Grid, without: Sequence[str]) -> Incoming:
 def _fingerprint(data: Any) -> str:
     if _is_of(data, "dask"):
         return fingerprint_of([data.name, data.shape])
-    pixels = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
-    digest = hashlib.blake2b(pixels.data, digest_size=16).hexdigest()
-    return fingerprint_of([data.shape, str(data.dtype), digest])
+    return fingerprint_of([data.shape, str(data.dtype), digest_of(np.asarray(data))])
 
 
 def _of_xarray(data: Any, options: Options) -> Incoming:
@@ -162,8 +166,13 @@ def _of_xarray(data: Any, options: Options) -> Incoming:
     # a single row or column is an axis of one pixel
     points = [name for name in ("y", "x") if name in da.coords and name not in da.dims]
     da = da.expand_dims(points) if points else da
-    source = open_source(da.drop_vars([c for c in da.coords if c not in da.dims]), options.read)
     short = dict(zip(map(str, da.dims), names_of(da, options.read), strict=True))
+    if options.read.crop:
+        # here and not by the source: the coordinates are to be cut as well
+        cuts = _cuts({short[str(d)]: n for d, n in da.sizes.items()}, options.read.crop)
+        da = da.isel({d: cuts.get(short[str(d)], slice(None)) for d in da.dims})
+    read = replace(options.read, crop=None)
+    source = open_source(da.drop_vars([c for c in da.coords if c not in da.dims]), read)
     found = {short.get(str(n), str(n)): c for n, c in da.coords.items() if c.ndim <= 1}
     coords = {name: np.atleast_1d(c.values) for name, c in found.items()}
     units = {name: str(c.attrs["units"]) for name, c in found.items() if c.attrs.get("units")}
@@ -171,6 +180,15 @@ def _of_xarray(data: Any, options: Options) -> Incoming:
     here = da.chunks is None and da.variable._in_memory  # noqa: SLF001 - no public word for it
     lazy = "" if here or origin is None else str(origin)
     return Incoming(source, source.info.grid.dims, coords, units, lazy)
+
+
+def _cuts(sizes: Mapping[str, int], crop: Mapping[str, slice]) -> Mapping[str, slice]:
+    """Return a crop of an array, checked."""
+    for name, cut in crop.items():
+        if name not in sizes:
+            refuse("crop", f"no axis {name!r}", f"the axes are {', '.join(sizes)}")
+        check_cut(name, cut, sizes[name])
+    return crop
 
 
 # --- laid on the image --------------------------------------------------------------------------

@@ -287,8 +287,8 @@ def shared_out(
     offset: tuple[int, ...],
     method: str,
     run: RunOptions,
-) -> Job:
-    """Share the memory out, as a conversion does, and return the job.
+) -> tuple[Job, int]:
+    """Share the memory out, as a conversion does; return the job, and the bytes that it takes.
 
     Parameters
     ----------
@@ -320,9 +320,11 @@ def shared_out(
         needed = share.nbytes
         done = (replace(levels[0], cut=share.cut), *levels[1:])
     threads, coarse = fitting_threads(levels, method, threads, room.each)
-    if max(needed, coarse) > room.each:
-        raise PlanError([room.too_little(max(needed, coarse))])
-    return Job(target, source, done, offset, method, threads, readers, buffers, update=True)
+    most = max(needed, coarse)
+    if most > room.each:
+        raise PlanError([room.too_little(most)])
+    job = Job(target, source, done, offset, method, threads, readers, buffers, update=True)
+    return job, most
 
 
 __all__ = [

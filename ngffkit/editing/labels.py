@@ -11,7 +11,7 @@ from ngffkit.editing.incoming import Incoming, incoming, laid
 from ngffkit.editing.jobs import factors_of, shared_out
 from ngffkit.editing.papers import Papers
 from ngffkit.editing.place import Place, refuse
-from ngffkit.errors import MetadataError
+from ngffkit.errors import MetadataError, Problem
 from ngffkit.execute.commit import with_colors
 from ngffkit.execute.documents import array_documents, group_documents, image_attributes
 from ngffkit.execute.job import ImageJob
@@ -45,7 +45,7 @@ def plan_labels(place: Place, data: Any, name: str, options: Options) -> Edit:
     draft = draft_of(join(_LABELS, name), source, write)
     levels = tuple(replace(level, path=join(place.path, level.path)) for level in draft.levels)
     ndim = len(source.info.grid.shape)
-    job = shared_out(place.target, source, levels, (0,) * ndim, draft.method, options.run)
+    job, taken = shared_out(place.target, source, levels, (0,) * ndim, draft.method, options.run)
     work = ImageJob(path, draft.image, replace(job, update=False))
     facts = {
         "source": source.info.fingerprint,
@@ -62,7 +62,10 @@ def plan_labels(place: Place, data: Any, name: str, options: Options) -> Edit:
             papers.put(key, document)
         _list(place, papers, name)
 
-    return Edit(_KIND, place, work, papers, facts, {"name": name}, patch, (path,))
+    message = f"labels {name!r} are there already; they are removed first"
+    notes = (Problem("overwrite", "advice", message),) if there else ()
+    before = {"name": name}
+    return Edit(_KIND, place, work, papers, facts, before, patch, (path,), taken, notes)
 
 
 def _check_name(place: Place, name: Any) -> None:
@@ -94,7 +97,8 @@ def _labelling(given: Incoming, base: Grid, channel: tuple[str, ...], options: O
         remedy = "number them: data.astype('uint32')"
         refuse("data", f"labels are whole numbers, the pixels are {dtype}", remedy)
     if given.coords:
-        return adjust(given.source, replace(options.read, kind="label", labels=False))
+        # the crop was applied when it was opened
+        return adjust(given.source, replace(options.read, kind="label", labels=False, crop=None))
     dims = tuple(d for d in base.dims if d in given.dims)
     expected = tuple(n for d, n in zip(base.dims, base.shape, strict=True) if d not in channel)
     own = tuple(given.sizes.values())

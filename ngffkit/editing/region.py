@@ -44,7 +44,7 @@ def plan_region(place: Place, data: Any, at: Mapping[str, int], options: Options
         boxes.append(box)
         nothing = (slice(0, 0),) * len(shape)
         levels.append(level_job(array, array.spec, box or nothing, link, written=box is not None))
-    job = shared_out(place.target, source, levels, first, method, options.run)
+    job, taken = shared_out(place.target, source, levels, first, method, options.run)
     facts = {
         "source": source.info.fingerprint,
         "at": list(first),
@@ -52,4 +52,5 @@ def plan_region(place: Place, data: Any, at: Mapping[str, int], options: Options
         "method": method,
         "regions": [level.cut.region for level in levels],
     }
-    return Edit("write_region", place, ImageJob(place.path, image, job), papers, facts)
+    work = ImageJob(place.path, image, job)
+    return Edit("write_region", place, work, papers, facts, taken=taken)

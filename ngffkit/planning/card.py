@@ -14,7 +14,8 @@ from ngffkit.grid import Grid
 from ngffkit.planning.facts import by_weight, codec_of
 
 if TYPE_CHECKING:
-    from ngffkit.planning.plan import Plan
+    from ngffkit.planning.options import RunOptions
+    from ngffkit.planning.plan import Cost, Plan
 
 #: Columns of the text: what fits beside another window, and into an e-mail.
 WIDTH = 100
@@ -43,13 +44,60 @@ background:rgba(128,128,128,.25);margin-left:.7em;overflow:hidden;vertical-align
 
 
 @dataclass(frozen=True, slots=True)
-class _Content:
-    """What text and card both show."""
+class Content:
+    """What text and card both show.
+
+    Parameters
+    ----------
+    title : str
+        What goes where.
+    facts : tuple of (str, str)
+        Names and values.
+    tables : tuple of Table
+        The rest.
+    problems : tuple of Problem
+        In the order in which they are worth reading.
+    share : float, optional
+        How much of the memory that is allowed is taken; a meter shows it.
+    """
 
     title: str
     facts: tuple[tuple[str, str], ...]
     tables: tuple[Table, ...]
     problems: tuple[Problem, ...]
+    share: float | None = None
+
+    def text(self) -> str:
+        """Return it as lines of text, at most `WIDTH` columns wide."""
+        width = max(len(name) for name, _ in self.facts) + 2
+        lines = _wrapped(f"plan: {self.title}", "", "      ")
+        for name, value in self.facts:
+            lines += _wrapped(value, name.ljust(width), " " * width)
+        for table in self.tables:
+            lines += ["", *text_table(_fitting(table, WIDTH - 2))]
+        if self.problems:
+            lines += ["", tally(self.problems)]
+            for problem in self.problems:
+                lines += _wrapped(_plain(str(problem)), "  ", " " * 11)
+        return "\n".join(line.rstrip() for line in lines)
+
+    def html(self) -> str:
+        """Return it as a card for notebooks: HTML without scripts, all text escaped."""
+        rows = "".join(
+            f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}"
+            f"{_meter(self.share) if name == 'memory' and self.share is not None else ''}</td></tr>"
+            for name, value in self.facts
+        )
+        tables = "".join(html_table(table) for table in self.tables)
+        items = "".join(_item(problem) for problem in self.problems)
+        problems = f"<ol>{items}</ol>" if items else ""
+        wrong = any(problem.severity == "error" for problem in self.problems)
+        # errors come first on the whole card: nothing below them matters until they are gone
+        first, last = (problems, "") if wrong else ("", problems)
+        body = f"<style>{_STYLE}</style>{first}<table>{rows}</table>{tables}{last}"
+        return card(
+            _plain(self.title.replace(" -> ", " → ")), f"<div class='ngffkit-plan'>{body}</div>"
+        )
 
 
 def text_of(plan: Plan) -> str:
@@ -72,18 +120,7 @@ def text_of(plan: Plan) -> str:
     >>> print(text_of(plan).splitlines()[0])
     plan: array -> memory://a.zarr
     """
-    shown = _content(plan)
-    width = max(len(name) for name, _ in shown.facts) + 2
-    lines = _wrapped(f"plan: {shown.title}", "", "      ")
-    for name, value in shown.facts:
-        lines += _wrapped(value, name.ljust(width), " " * width)
-    for table in shown.tables:
-        lines += ["", *text_table(_fitting(table, WIDTH - 2))]
-    if shown.problems:
-        lines += ["", tally(shown.problems)]
-        for problem in shown.problems:
-            lines += _wrapped(_plain(str(problem)), "  ", " " * 11)
-    return "\n".join(line.rstrip() for line in lines)
+    return _content(plan).text()
 
 
 def html_of(plan: Plan) -> str:
@@ -94,40 +131,26 @@ def html_of(plan: Plan) -> str:
     plan : Plan
         Any plan, also one that can't be run.
     """
-    shown = _content(plan)
-    rows = "".join(
-        f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}"
-        f"{_meter(plan) if name == 'memory' else ''}</td></tr>"
-        for name, value in shown.facts
-    )
-    tables = "".join(html_table(table) for table in shown.tables)
-    items = "".join(_item(problem) for problem in shown.problems)
-    problems = f"<ol>{items}</ol>" if items else ""
-    # errors come first on the whole card: nothing below them matters until they are gone
-    first, last = ("", problems) if plan.ok else (problems, "")
-    body = f"<style>{_STYLE}</style>{first}<table>{rows}</table>{tables}{last}"
-    return card(
-        _plain(shown.title.replace(" -> ", " → ")), f"<div class='ngffkit-plan'>{body}</div>"
-    )
+    return _content(plan).html()
 
 
 # --- what is shown ------------------------------------------------------------------------------
 
 
-def _content(plan: Plan) -> _Content:
+def _content(plan: Plan) -> Content:
     info, first = plan.source.info, plan.images[0].job.levels[0]
     layout = first.spec.layout
     source = info.name or "image"
-    read = f"{_times(info.grid.shape)} ({', '.join(info.grid.dims)}) {info.dtype}, {_kind(info)}"
-    block = f"in blocks of {_times(info.block)}" if max(info.block) > 1 else ""
+    read = f"{times(info.grid.shape)} ({', '.join(info.grid.dims)}) {info.dtype}, {_kind(info)}"
+    block = f"in blocks of {times(info.block)}" if max(info.block) > 1 else ""
     facts = [
         ("read", ", ".join(part for part in (read, block) if part)),
         ("write", f"OME-Zarr {plan.image.version}, Zarr v{layout.zarr_format}"),
         ("voxel", voxel_of(plan.image.base)),
         ("pixels", f"{_about(plan.nbytes)} in {_count(len(plan.layouts), 'array')}"),
         ("stored", f"about {_about(plan.cost.stored)} in {_count(plan.files, 'file')}"),
-        ("memory", _memory(plan)),
-        ("work", _work(plan)),
+        ("memory", memory_of(plan.cost)),
+        ("work", work_of(plan.tasks, plan.cost, plan.options.run)),
     ]
     if plan.cost.scratch:
         facts.append(("scratch", f"{_about(plan.cost.scratch)} on disk while it runs"))
@@ -135,9 +158,8 @@ def _content(plan: Plan) -> _Content:
     labels = [item for item in plan.images if item.path]
     if labels:
         tables.append(_labels(labels))
-    return _Content(
-        f"{source} -> {plan.target.url}", tuple(facts), tuple(tables), by_weight(plan.problems)
-    )
+    title, share = f"{source} -> {plan.target.url}", plan.peak_memory / plan.cost.budget
+    return Content(title, tuple(facts), tuple(tables), by_weight(plan.problems), share)
 
 
 def _kind(info: Any) -> str:
@@ -163,17 +185,18 @@ def voxel_of(grid: Grid) -> str:
     return ", ".join(f"{n} {grid.scale[i]:.6g} {grid.axes[i].unit or ''}" for n, i in space.items())
 
 
-def _memory(plan: Plan) -> str:
-    return f"at most {_about(plan.peak_memory)} of the {_about(plan.cost.budget)} allowed"
+def memory_of(cost: Cost) -> str:
+    """Say what memory is taken."""
+    return f"at most {_about(cost.peak_memory)} of the {_about(cost.budget)} allowed"
 
 
-def _work(plan: Plan) -> str:
-    run = plan.options.run
+def work_of(tasks: int, cost: Cost, run: RunOptions) -> str:
+    """Say how much work it is, and who does it."""
     who = run.executor if isinstance(run.executor, str) else type(run.executor).__name__
     many = "" if run.workers is None else f"{run.workers} "
-    parts = [f"{_count(plan.tasks, 'task')} on {many}{who}"]
-    if plan.cost.seconds is not None:
-        parts.append(f"about {lasting(plan.cost.seconds)}")
+    parts = [f"{_count(tasks, 'task')} on {many}{who}"]
+    if cost.seconds is not None:
+        parts.append(f"about {lasting(cost.seconds)}")
     return ", ".join(parts)
 
 
@@ -211,7 +234,7 @@ def _levels(title: str, item: ImageJob) -> Table:
         (
             spelled,
             level.path,
-            _times(level.spec.layout.shape),
+            times(level.spec.layout.shape),
             _spacing(entry.grid),
             f"{level.spec.layout.objects:,}",
             _about(level.spec.layout.nbytes),
@@ -234,8 +257,8 @@ def _layouts(plan: Plan) -> Table:
     for item in plan.images:
         for level in item.job.levels:
             layout = level.spec.layout
-            shards = _times(layout.shards) if layout.shards else ""
-            key = (_times(layout.chunks), shards, codec_of(level))
+            shards = times(layout.shards) if layout.shards else ""
+            key = (times(layout.chunks), shards, codec_of(level))
             found.setdefault(key, []).append(level)
     rows = tuple((_paths([lv.path for lv in levels]), *key) for key, levels in found.items())
     return without_empty(Table("layout", ("arrays", "chunks", "shards", "codec"), rows))
@@ -262,7 +285,7 @@ def _labels(items: Sequence[ImageJob]) -> Table:
         (
             item.path.rpartition("/")[2],
             str(item.job.levels[0].spec.layout.dtype),
-            _times(item.image.base.shape),
+            times(item.image.base.shape),
             ", ".join(item.image.mags),
             item.job.method,
             _about(sum(level.spec.layout.nbytes for level in item.job.levels)),
@@ -281,7 +304,8 @@ def _about(nbytes: float) -> str:
     return about(nbytes)
 
 
-def _times(shape: Sequence[int]) -> str:
+def times(shape: Sequence[int]) -> str:
+    """Spell a shape, e.g. 64×128×128."""
     return "×".join(map(str, shape))
 
 
@@ -320,9 +344,7 @@ def _elided(text: str, width: int) -> str:
     return f"{text[:left]}…{text[len(text) - (width - 1 - left) :]}"
 
 
-def _meter(plan: Plan) -> str:
-    budget = plan.cost.budget
-    share = plan.peak_memory / budget
+def _meter(share: float) -> str:
     over = " class='over'" if share > 1 else ""
     percent = f"{min(1.0, share):.0%}"
     return f"<span class='meter'><span{over} style='width:{percent}'></span></span>"
@@ -336,4 +358,14 @@ def _item(problem: Problem) -> str:
     return f"<li style='border-color:{color}'><b style='color:{color}'>{word}</b> {text}</li>"
 
 
-__all__ = ["WIDTH", "html_of", "lasting", "text_of", "voxel_of"]
+__all__ = [
+    "WIDTH",
+    "Content",
+    "html_of",
+    "lasting",
+    "memory_of",
+    "text_of",
+    "times",
+    "voxel_of",
+    "work_of",
+]

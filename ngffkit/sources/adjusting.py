@@ -272,7 +272,7 @@ def _cropped(info: SourceInfo, crop: Mapping[str, slice]) -> tuple[SourceInfo, t
         if name not in grid.dims:
             raise PlanError.of(f"crop: no axis {name!r}; the axes are {', '.join(grid.dims)}")
         i = grid.axis(name)
-        _check_cut(name, cut, grid.shape[i])
+        check_cut(name, cut, grid.shape[i])
         starts[i] = cut.indices(grid.shape[i])[0]
     cropped = grid.crop(crop)
     channels = info.channels
@@ -290,7 +290,14 @@ def _cropped(info: SourceInfo, crop: Mapping[str, slice]) -> tuple[SourceInfo, t
     )
 
 
-def _check_cut(name: str, cut: Any, size: int) -> None:
+def check_cut(name: str, cut: Any, size: int) -> None:
+    """Refuse a crop that is no part of an axis.
+
+    Raises
+    ------
+    PlanError
+        Naming the axis and what was expected.
+    """
     whole = isinstance(cut, slice) and cut.step in (None, 1)
     ends = [e for e in (cut.start, cut.stop) if e is not None] if whole else []
     if not whole or not all(isinstance(e, (int, np.integer)) for e in ends):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import mmap
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,9 @@ _HASHED = 256 * 2**20
 
 #: How many pixels stand for a larger one.
 _SAMPLES = 2**16
+
+#: Bytes that are copied at a time to be summed up.
+_PIECE = 2**24
 
 #: What people and libraries call the axes.
 _NAMES = {
@@ -124,7 +128,7 @@ def open_array(array: Any, options: ReadOptions = ReadOptions()) -> Source:  # n
         make_grid(dict(zip(axes, array.shape, strict=True))),
         dtype.newbyteorder("="),
         name="array",
-        fingerprint=fingerprint_of([array.shape, axes, dtype.str, _digest(plain)]),
+        fingerprint=fingerprint_of([array.shape, axes, dtype.str, digest_of(plain)]),
         notes=notes,
     )
     return in_order(ArraySource(plain, info))
@@ -188,13 +192,45 @@ def _filed(array: Any, options: ReadOptions) -> Source | None:
     return plain_file(str(path), array.shape, dtype_of(array.dtype), own)
 
 
-def _digest(array: npt.NDArray[Any]) -> str:
-    """Return a hash of an array's bytes, of a regular sample of them when it is large."""
+def digest_of(array: npt.NDArray[Any]) -> str:
+    """Return a hash of an array's bytes.
+
+    Of a large one a regular sample is hashed, and all of it goes into a checksum, which takes a
+    seventh of the time: work that was interrupted must not go on with other pixels. A large file
+    in memory's clothes (``np.memmap``) is sampled alone, as it may be larger than memory.
+
+    Examples
+    --------
+    >>> digest_of(np.zeros(4, "u1")) == digest_of(np.zeros(4, "u1"))
+    True
+    """
+    more = ""
     if array.nbytes > _HASHED:
+        # what is repeated without being held, as by np.broadcast_to, is looked at once
+        once = array[tuple(slice(None) if step else slice(1) for step in array.strides)]
+        more = "" if _is_mapped(array) else f"-{_checksum(once, 0):08x}"
         step = max(1, array.size // _SAMPLES)
         array = array.reshape(-1)[::step] if array.flags.c_contiguous else array.flat[::step]
     data = np.ascontiguousarray(array)
-    return hashlib.blake2b(data.reshape(-1).view(np.uint8).data, digest_size=16).hexdigest()
+    found = hashlib.blake2b(data.reshape(-1).view(np.uint8).data, digest_size=16).hexdigest()
+    return found + more
+
+
+def _is_mapped(array: Any) -> bool:
+    while array is not None and not isinstance(array, np.memmap):
+        array = getattr(array, "base", None)
+    return array is not None
+
+
+def _checksum(array: npt.NDArray[Any], crc: int) -> int:
+    """Return a checksum of an array's bytes in C order; a piece at most is copied at a time."""
+    if array.flags.c_contiguous or array.nbytes <= _PIECE:
+        data = np.ascontiguousarray(array)
+        return zlib.crc32(data.reshape(-1).view(np.uint8).data, crc)
+    axis = next(i for i, size in enumerate(array.shape) if size > 1)
+    for part in np.array_split(array, 2, axis):
+        crc = _checksum(part, crc)
+    return crc
 
 
 def _open_dask(array: Any, options: ReadOptions) -> Source:
@@ -301,13 +337,13 @@ def _xarray_fingerprint(da: Any, grid: Any) -> str:
     if da.chunks is not None:
         facts.append(da.data.name)
     elif _in_memory(da):
-        facts.append(_digest(np.asarray(da.values)))
+        facts.append(digest_of(np.asarray(da.values)))
     else:
         source = da.encoding.get("source")
         origin = resolve.origin_of(da)
         facts += [str(source), str(origin), _stamp(source)]
         corner = da.variable[(slice(0, 1),) * da.ndim]
-        facts.append(_digest(np.asarray(corner.values)))
+        facts.append(digest_of(np.asarray(corner.values)))
     return fingerprint_of(facts)
 
 

@@ -52,9 +52,9 @@ class ReadOptions:
         Which mag of a pyramid is the source; the finest when left out.
     crop : Mapping of str to slice, optional
         Which part, in pixels, by axis.
-    labels : bool or Mapping of str to str
+    labels : bool or Mapping of str to path or array
         Whether label images that belong to the source come along; or, by name, folders and files
-        that hold them.
+        that hold them, or arrays.
     storage_options : Mapping, optional
         For remote stores.
     """
@@ -74,5 +74,5 @@ class ReadOptions:
     image: str | None = None
     mag: object = None
     crop: Mapping[str, slice] | None = None
-    labels: bool | Mapping[str, str] = True
+    labels: bool | Mapping[str, Any] = True
     storage_options: Mapping[str, Any] | None = field(default=None, hash=False)

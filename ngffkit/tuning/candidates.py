@@ -114,11 +114,14 @@ class Guess:
         How well its pixels compress.
     machine : Machine
         What decodes what there is now.
+    after : Look, optional
+        The same pixels by another codec than Zstandard, where one is asked for.
     """
 
     survey: Survey
     look: Look
     machine: Machine
+    after: Look | None = None
 
     def levels(self, candidate: Candidate) -> tuple[Lying, ...]:
         """Return how each level would lie."""
@@ -143,17 +146,22 @@ class Guess:
         take turns for a while with each chunk, whatever its size: how long, follows from
         `speedup` by Amdahl's law (AFIPS 30, 1967), and with larger chunks it matters less.
         """
-        mag, machine = self.survey.mags[0], self.machine
-        chunks = self._layout(mag, mag.grid, candidate).chunks
-        now, then = self.look.pace(mag.layout.chunks), self.look.pace(chunks)
+        mag = self.survey.mags[0]
+        layout = self._layout(mag, mag.grid, candidate)
+        return self.decodes(layout, packed=candidate.packed)
+
+    def decodes(self, layout: Layout, *, packed: bool) -> Machine:
+        """Return the machine as quick as it would be with mag 1 laid out so; see `decoder`."""
+        mag, machine, chunks = self.survey.mags[0], self.machine, layout.chunks
+        now, then = self.look.pace(mag.layout.chunks), (self.after or self.look).pace(chunks)
         if now is None or then is None:
             return machine
         if mag.layout.codecs:
             # what isn't packed anew keeps its codec, and that is as slow in other chunks
-            codec = 1 / self.look.slower if candidate.packed else 1.0
+            codec = 1 / self.look.slower if packed else 1.0
             per_byte = machine.per_byte * codec * then / now
         else:
-            per_byte = machine.per_byte + then * candidate.packed
+            per_byte = machine.per_byte + then * packed
         nbytes = math.prod(chunks) * mag.layout.dtype.itemsize
         turns = _turns(machine, mag.layout.chunk_nbytes)
         part = min(1.0, turns / (machine.per_chunk + per_byte * nbytes))
@@ -164,11 +172,14 @@ class Guess:
         return min(1.0, mag.census.objects / mag.touched(mag.layout.object_shape))
 
     def _level(self, mag: Mag, grid: Grid, candidate: Candidate) -> Lying:
-        layout = self._layout(mag, grid, candidate)
-        chunk = max(1.0, layout.chunk_nbytes * self._density(mag, layout, candidate))
+        return self.lies(mag, grid, self._layout(mag, grid, candidate), packed=candidate.packed)
+
+    def lies(self, mag: Mag, grid: Grid, layout: Layout, *, packed: bool) -> Lying:
+        """Return how a level would lie in a layout, compressing as `mag` does."""
+        chunk = max(1.0, layout.chunk_nbytes * self._density(mag, layout, packed=packed))
         sizes = Typical(layout, chunk, mag.filled)
-        packed = candidate.packed or bool(mag.layout.codecs)
-        return Lying(array_spec(layout, grid.dims), sizes, (0,) * len(grid.dims), packed=packed)
+        tight = bool(layout.codecs) and (packed or bool(mag.layout.codecs))
+        return Lying(array_spec(layout, grid.dims), sizes, (0,) * len(grid.dims), packed=tight)
 
     def _layout(self, mag: Mag, grid: Grid, candidate: Candidate) -> Layout:
         version = candidate.options(self.survey).get("version", self.survey.image.version)
@@ -178,13 +189,15 @@ class Guess:
         number = zarr_format(version) if candidate.sharded else mag.layout.zarr_format
         return layout_of(grid, mag.layout.dtype, number, options, ("zstd",))
 
-    def _density(self, mag: Mag, layout: Layout, candidate: Candidate) -> float:
+    def _density(self, mag: Mag, layout: Layout, *, packed: bool) -> float:
         """Return encoded bytes per byte of the image: as they are, times what the look says."""
-        after = self.look.density(layout.chunks)
+        if not layout.codecs:
+            return 1.0
+        after = (self.after or self.look).density(layout.chunks)
         if after is None:
             return mag.density
         if not mag.layout.codecs:
-            return min(1.0, after) if candidate.packed else 1.0
+            return min(1.0, after) if packed else 1.0
         before = self.look.density(mag.layout.chunks)
         return mag.density * after / before if before else mag.density
 

@@ -86,7 +86,7 @@ def tune(
     ('xy plane', 16.0)
     """
     _check_line(line)
-    main, labels = _find(x, image, storage_options)
+    main, labels = image_of(x, image, storage_options)
     reader = main.reader(0)
     seen = survey(main)
     reading = _reading(reader, seen, line, probe=probe)
@@ -99,10 +99,16 @@ def tune(
     return replace(found, labels=below)
 
 
-def _find(
+def image_of(
     x: Any, image: str | None, storage_options: Mapping[str, Any] | None
 ) -> tuple[Opened, Mapping[str, Opened]]:
-    """Return the image that is meant, and its labels."""
+    """Return the image that is meant, and its labels by their paths.
+
+    Parameters
+    ----------
+    x, image, storage_options
+        As for `tune`.
+    """
     opened = api.as_opened(x, storage_options)
     if opened.node.image is None and image is not None and "/" in image.strip("/"):
         wells = api._well_of(image)  # noqa: SLF001 - what a path below a plate means
@@ -168,7 +174,8 @@ def _tuned(
         python, command = spelled(seen.url, layout, in_place=seen.local)
     objects = seen.objects if best is None else best.objects
     after = rows if best is None else best.rows
-    return Tuning(seen, rows, advice, layout, after, objects, python, command, reading, weights)
+    found = Tuning(seen, rows, advice, layout, after, objects, python, command, reading, weights)
+    return replace(found, look=look)
 
 
 def _together(

@@ -20,6 +20,7 @@ from ngffkit.access.traffic import Traffic, mean, traffic_of
 from ngffkit.api import as_opened, choose
 from ngffkit.chunks.reader import ArrayReader
 from ngffkit.errors import NgffError
+from ngffkit.execute.running import Progress, Watch
 from ngffkit.opened import Opened
 from ngffkit.planning.options import about
 from ngffkit.shown import shown
@@ -39,7 +40,7 @@ def benchmark(
     seconds: float = 20,
     line: Line | None = None,
     storage_options: Mapping[str, Any] | None = None,
-    progress: bool = False,
+    progress: Watch | bool = False,
 ) -> Benchmark:
     """Measure how quickly an image is read, cold and warm, and compare with the prediction.
 
@@ -59,8 +60,9 @@ def benchmark(
         For the prediction; measured when left out.
     storage_options : Mapping, optional
         For the remote store.
-    progress : bool
-        Say on stderr what is being measured.
+    progress : bool or callable
+        True says on stderr what is being measured; a callable is told before each read, as
+        `Progress` whose ``done`` and ``total`` count reads, and stops it by raising.
 
     Returns
     -------
@@ -94,12 +96,14 @@ def benchmark(
     setting = _Setting(watched, tally, censuses)
     setting.look(first, line, limit)
     runs = [_Run(setting, pattern) for pattern in chosen]
+    watch = progress if callable(progress) else _say if progress else None
+    began = time.perf_counter()
     for i in range(rounds):
         if i:  # other programs come and go, so line and machine are measured as often as the reads
             setting.look(first, line, limit)
-        for run in runs:
-            if progress:
-                _say(f"{i + 1}/{rounds} {run.name}")
+        for j, run in enumerate(runs):
+            if watch is not None:
+                watch(_far(i * len(runs) + j, rounds * len(runs), run.name, began))
             run.measure(i, end - time.perf_counter())
     rows = tuple(run.row(rounds, seconds) for run in runs)
     notes = _notes(opened, censuses, dropped=drop(first, ()))
@@ -151,10 +155,15 @@ def _reader(opened: Opened, level: int) -> ArrayReader:
     )
 
 
-def _say(text: str) -> None:
+def _say(progress: Progress) -> None:
     import sys
 
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{progress.done + 1}/{progress.total} {progress.what}\n")
+
+
+def _far(done: int, total: int, name: str, began: float) -> Progress:
+    """Return how far the reads are, and what is read next."""
+    return Progress(done, total, done, total, name, 0, time.perf_counter() - began, 0)
 
 
 def _notes(opened: Opened, censuses: Mapping[int, Census], *, dropped: bool) -> tuple[str, ...]:

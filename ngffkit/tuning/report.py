@@ -10,6 +10,7 @@ from ngffkit.access.lines import Line
 from ngffkit.errors import Problem
 from ngffkit.tuning.advice import Advice
 from ngffkit.tuning.costs import Reading, Row, Use, mean_gain
+from ngffkit.tuning.sampling import Look
 from ngffkit.tuning.survey import Survey
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Tuning:
         How much each pattern counts.
     labels : Mapping of str to Tuning
         The same for each label image, by its path: ``labels/nuclei``.
+    look : Look
+        What some pixels said, so that other layouts can be priced without reading them again.
     """
 
     survey: Survey
@@ -56,6 +59,7 @@ class Tuning:
     reading: Reading
     use: Use
     labels: Mapping[str, Tuning] = field(default_factory=dict)
+    look: Look = field(default_factory=Look, repr=False)
 
     @property
     def url(self) -> str:

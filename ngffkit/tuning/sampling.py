@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -47,12 +47,15 @@ class Look:
         How many times as long its chunks take to decode as Zstandard takes for the same pixels.
     encoding : float
         Seconds of one processor to encode a byte of pixels; 0 when nothing was read.
+    codec : Compression
+        What `density` and `pace` are of; Zstandard, level 1, unless another one is asked for.
     """
 
     pixels: npt.NDArray[Any] | None = field(default=None, repr=False)
     inside: str = ""
     slower: float = 1.0
     encoding: float = 0.0
+    codec: Compression = field(default_factory=Compression)
     _seen: dict[tuple[int, ...], tuple[float, float]] = field(default_factory=dict, repr=False)
 
     def density(self, chunk: Sequence[int]) -> float | None:
@@ -90,11 +93,20 @@ class Look:
         """
         return None if self.pixels is None else self._packed(self.pixels, chunk)[1]
 
+    def by(self, codec: Compression, most: int = MAX_BYTES) -> Look:
+        """Return the same look by another codec; at most so many bytes of it are encoded."""
+        pixels = self.pixels
+        while pixels is not None and pixels.nbytes > most:
+            longest = int(np.argmax(pixels.shape))
+            half = (slice(None),) * longest + (slice(pixels.shape[longest] // 2),)
+            pixels = np.ascontiguousarray(pixels[half])
+        return replace(self, pixels=pixels, codec=codec, _seen={})
+
     def _packed(self, pixels: npt.NDArray[Any], chunk: Sequence[int]) -> tuple[float, float]:
         """Return encoded bytes and seconds to decode, each per byte of pixels."""
         step = tuple(min(n, c) for n, c in zip(pixels.shape, chunk, strict=True))
         if step not in self._seen:
-            encoder, parts = Compression(), []
+            encoder, parts = self.codec, []
             count = [n // s for n, s in zip(pixels.shape, step, strict=True)]
             for start in np.ndindex(*count):
                 cut = tuple(slice(i * s, (i + 1) * s) for i, s in zip(start, step, strict=True))
@@ -102,7 +114,7 @@ class Look:
             nbytes = math.prod(step) * pixels.dtype.itemsize
             density = sum(map(len, parts)) / (nbytes * len(parts))
             some = parts[: max(_SOME, _ENOUGH // nbytes)]
-            self._seen[step] = density, _pace(some, nbytes)
+            self._seen[step] = density, _pace(some, nbytes, self.codec.codecs)
         return self._seen[step]
 
 
@@ -194,13 +206,13 @@ def _slower(raw: Any, reader: ArrayReader) -> float:
     return now / max(then, 1e-9)
 
 
-def _pace(parts: Sequence[bytes], nbytes: int) -> float:
-    """Return the seconds per byte that Zstandard takes for chunks of so many bytes."""
+def _pace(parts: Sequence[bytes], nbytes: int, names: tuple[str, ...]) -> float:
+    """Return the seconds per byte that a codec takes for chunks of so many bytes."""
     scratch = np.empty(nbytes, np.uint8)
 
     def work() -> None:
         for part in parts:
-            codecs.decode(part, ("zstd",), scratch)
+            codecs.decode(part, names, scratch)
 
     return _best(work) / (len(parts) * max(nbytes, 1))
 
