@@ -31,11 +31,13 @@ _HOME = {
     "append": "editing.doors",
     "downsample": "editing.doors",
     "write_region": "editing.doors",
+    "plan_edit": "editing.doors",
     "tune": "tuning.doors",
     "benchmark": "tuning.measuring",
     "rewrite": "rewriting.doors",
     "cache": "stores.caching",
     "serve": "serving.doors",
+    "app": "panels.app",
     "webknossos": "",  # a module
     "Plan": "planning.plan",
     "Result": "planning.plan",

@@ -38,8 +38,8 @@ ROWS: Final[tuple[tuple[str, ...], ...]] = (
     ("tuning",),  # what a layout costs, and what would be better
     ("widgets",),  # what notebooks show: the viewer
     ("panels",),  # and forms over all of the above
-    ("accessor", "backend", "cli"),  # doors
     ("demo",),
+    ("accessor", "backend", "cli"),  # doors
 )
 
 #: Imports against the order, inside functions or for the type checker, each with its reason.

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import subprocess
+import sys
 import threading
+import time
+import weakref
 from typing import Any
 
 import numpy as np
@@ -137,6 +142,25 @@ def test_only_the_last_answer_is_given():
     assert found == ["new"]
 
 
+def test_no_answer_is_given_once_more_was_asked_for():
+    lock, found, ready = threading.RLock(), [], threading.Event()
+    latest = Latest("test", 0.0, lock)
+
+    def quick() -> str:
+        ready.set()
+        return "old"
+
+    with lock:
+        latest.ask(quick, found.append)
+        assert ready.wait(10)
+        # it is done, and only this lock is between it and whoever waits for it
+        assert not latest.settle(0.05)
+        latest.ask(lambda: "new", found.append)
+        assert found == []
+    assert latest.settle(10)
+    assert found == ["new"]
+
+
 # --- work -----------------------------------------------------------------------------------------
 
 
@@ -262,6 +286,41 @@ def test_a_conversion_is_cancelled_and_goes_on_where_it_stopped(tmp_path):
     np.testing.assert_array_equal(nk.open_dataset(target)["image"].values, volume)
 
 
+def test_a_result_is_not_lost_to_whoever_types_as_it_comes():
+    seen = []
+
+    def changed() -> None:
+        if run.doing == "done":
+            run.rest()
+            seen.append((run.doing, run.result))
+
+    run = Run(changed)
+    run.start(lambda _: 5)
+    assert run.wait(10)
+    assert seen == [("done", 5)]
+    run.rest()
+    assert run.doing == "ready"
+
+
+def test_work_heeds_a_cancel_before_it_tells_of_any_progress():
+    run, begun, go, reached = Run(lambda: None), threading.Event(), threading.Event(), []
+
+    def work(_watch: Any) -> None:
+        begun.set()
+        assert go.wait(10)
+        run.heed()
+        reached.append(1)
+
+    run.start(work)
+    assert begun.wait(10)
+    run.cancel()
+    go.set()
+    assert run.wait(10)
+    assert (run.doing, reached) == ("stopped", [])
+    run.rest()
+    assert run.doing == "ready"
+
+
 # --- models and parts -----------------------------------------------------------------------------
 
 
@@ -301,6 +360,46 @@ def test_what_goes_wrong_in_an_action_is_said(asked, said):
     assert said in model.message["text"]
     assert model.message["severity"] == "error"
     assert model.count == {"n": 0}
+
+
+def test_nothing_is_shown_while_python_ends_and_what_is_being_shown_is_shown_whole():
+    code = """
+import atexit, threading, time
+atexit.register(lambda: (print("lines are gone", flush=True), time.sleep(0.6)))
+from ngffkit.panels.latest import Latest
+begun = threading.Event()
+def slow(_):
+    begun.set(); time.sleep(0.3); print("whole", flush=True)
+Latest("one", 0).ask(lambda: None, slow)
+Latest("two", 0).ask(lambda: time.sleep(0.3), lambda _: print("late", flush=True))
+begun.wait()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["whole", "lines are gone"]
+
+
+def test_a_thread_that_ended_leaves_nothing_for_the_end_of_python():
+    latest = Latest("example", 0)
+    latest.ask(lambda: None, lambda _: None)
+    assert latest.settle(10)
+    left = weakref.ref(latest)
+    del latest
+    deadline = time.monotonic() + 10
+    while left() is not None and time.monotonic() < deadline:
+        gc.collect()
+        time.sleep(0.01)
+    assert left() is None
+
+
+def test_a_message_waits_for_whoever_changes_the_state():
+    model = Counting()
+    with model.lock:
+        thread = threading.Thread(target=model.say, args=("late",))
+        thread.start()
+        thread.join(0.05)
+        assert model.message == {}
+    thread.join(10)
+    assert model.message["text"] == "late"
 
 
 def test_a_part_shows_its_section_and_passes_on_actions():

@@ -1,4 +1,4 @@
-"""The options of ``serve``."""
+"""The options of ``serve`` and ``app``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from ngffkit import typed as values
 from ngffkit.cli.flag import Flag, flag, group, switch
 
 _SERVE = ("serve",)
+_APP = ("app",)
 
 
 def _one(text: str) -> dict[str, None]:
@@ -15,7 +16,7 @@ def _one(text: str) -> dict[str, None]:
     return dict.fromkeys(values.names(text))
 
 
-FLAGS: tuple[Flag, ...] = group(
+_SERVING = group(
     "who may read, and where",
     flag("--port", "port", values.size, "N", "port to listen at; any free one by default", _SERVE),
     flag(
@@ -68,3 +69,12 @@ FLAGS: tuple[Flag, ...] = group(
     ),
     switch("--json", "json", "print one line of JSON", _SERVE),
 )
+
+_PANELS = group(
+    "where",
+    flag("--port", "port", values.size, "N", "port to listen at; any free one by default", _APP),
+    flag("--folder", "folder", values.word, "DIR", "where relative paths begin", _APP),
+    switch("--browser --no-browser", "browser", "open a browser (the default), or not", _APP),
+)
+
+FLAGS: tuple[Flag, ...] = (*_SERVING, *_PANELS)

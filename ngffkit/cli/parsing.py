@@ -25,7 +25,7 @@ class Command:
     name : str
         What it is called.
     places : tuple of str
-        What stands for its arguments.
+        What stands for its arguments; in brackets, it may be left out.
     help : str
         What it does.
     example : str
@@ -92,6 +92,12 @@ COMMANDS: tuple[Command, ...] = (
         "let viewers on this machine read an image over HTTP; prints links to them",
         "ngffkit serve volume.zarr",
     ),
+    Command(
+        "app",
+        ("[X]",),
+        "browse, convert, write and tune in a browser, without a notebook; prints the address",
+        "ngffkit app volume.zarr",
+    ),
     Command("cache", (), "say what the cache of remote data holds, or empty it"),
     Command(
         "upload",
@@ -104,6 +110,12 @@ COMMANDS: tuple[Command, ...] = (
         ("SRC", "DST"),
         "fetch a dataset from a WEBKNOSSOS server",
         "WK_TOKEN=... ngffkit download https://webknossos.org/datasets/... volume.zarr",
+    ),
+    Command(
+        "demo",
+        ("[FOLDER]",),
+        "make a sample and do the main job on it; shows each line of Python, and what to do next",
+        "ngffkit demo try-it",
     ),
 )
 
@@ -254,8 +266,10 @@ def _add(group: Any, flag: Flag) -> None:
 
 
 def _help_of(command: Command) -> str:
-    if command.places == ("X",):
+    if command.places in (("X",), ("[X]",)):
         return "a folder, a zip file or a URL"
+    if command.places == ("[FOLDER]",):
+        return "where all of it goes, new or empty; demo-data when left out"
     return (
         "what is read (files, a folder, a URL), and the OME-Zarr that is made (*.zarr, *.ozx, URL)"
     )
@@ -290,10 +304,9 @@ def _misplaced(typed: Typed) -> list[Problem]:
     wanted = places_of(typed.command)
     if "upload" in typed.given:
         return []  # refused for another reason, which says more
-    count = len(typed.places)
+    count, least = len(typed.places), sum(not place.startswith("[") for place in wanted)
     # a shell that expands slices/*.png gives many sources
-    enough = count >= len(wanted) if "DST" in wanted else count == len(wanted)
-    if enough:
+    if count >= least and ("DST" in wanted or count <= len(wanted)):
         return []
     got = " ".join(typed.places) or "nothing"
     usage = f"ngffkit {typed.command} [OPTIONS] {' '.join(wanted)}"

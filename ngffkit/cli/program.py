@@ -64,7 +64,7 @@ def _stopped(typed: Typed) -> str:
 
 
 def _commands() -> Mapping[str, Callable[[Typed], int]]:
-    from ngffkit.cli import caching, datasets, looking, making, sharing, tuning
+    from ngffkit.cli import app, caching, datasets, looking, making, sharing, tuning
 
     return {
         "info": lambda typed: looking.info(typed.places[0], typed.given),
@@ -78,7 +78,16 @@ def _commands() -> Mapping[str, Callable[[Typed], int]]:
         "benchmark": tuning.benchmark,
         "rewrite": tuning.rewrite,
         "serve": sharing.serve,
+        "app": app.app,
         "cache": caching.cache,
         "upload": datasets.upload,
         "download": datasets.download,
+        "demo": _demo,
     }
+
+
+def _demo(typed: Typed) -> int:
+    from ngffkit.demo import demo
+
+    demo(*typed.places)
+    return 0

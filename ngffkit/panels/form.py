@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ngffkit.errors import NgffError, PlanError, Problem
@@ -29,6 +30,10 @@ class Form:
         What is typed, by field.
     enabled : bool
         Whether the page lets people type.
+    hidden : frozenset of str
+        Fields that make no sense now: they aren't shown, and what they hold does not count.
+    elsewhere : frozenset of str
+        Fields that count, but are shown by another part of the panel.
 
     Examples
     --------
@@ -43,9 +48,11 @@ class Form:
     """
 
     def __init__(self, fields: Sequence[Field]) -> None:
-        self.fields: Mapping[str, Field] = {field.name: field for field in fields}
+        self.fields: dict[str, Field] = {field.name: field for field in fields}
         self.texts: dict[str, str] = {field.name: field.default for field in fields}
         self.enabled = True
+        self.hidden: frozenset[str] = frozenset()
+        self.elsewhere: frozenset[str] = frozenset()
         # what the page has typed last, by field: it must not be undone by an older answer
         self._edits: dict[str, int] = {}
         self._told: tuple[Problem, ...] = ()
@@ -92,6 +99,10 @@ class Form:
         for name, text in texts.items():
             self.set(name, text)
 
+    def change(self, name: str, **given: Any) -> None:
+        """Change what a field offers: its choices, its hint, its label."""
+        self.fields[name] = replace(self.fields[name], **given)
+
     def tell(self, problems: Iterable[Problem]) -> None:
         """Show what the functions say of these values, in place of what they said before."""
         self._told = tuple(problems)
@@ -99,21 +110,30 @@ class Form:
     @property
     def values(self) -> dict[str, Any]:
         """What was asked for, by option: fields that hold something else than their default."""
-        return {name: self._values[name] for name in self.fields if name in self._values}
+        return {name: self._values[name] for name in self._shown if name in self._values}
 
     @property
     def readable(self) -> bool:
         """Whether every text could be read."""
-        return not self._unread
+        return not self._wrong
+
+    @property
+    def _shown(self) -> list[str]:
+        return [name for name in self.fields if name not in self.hidden]
+
+    @property
+    def _wrong(self) -> dict[str, Problem]:
+        """Texts that can't be read, of fields that are shown."""
+        return {name: p for name, p in self._unread.items() if name not in self.hidden}
 
     @property
     def problems(self) -> dict[str, tuple[Problem, ...]]:
         """Problems by field, those that belong to none under ``""``."""
-        out: dict[str, tuple[Problem, ...]] = {name: (p,) for name, p in self._unread.items()}
+        out: dict[str, tuple[Problem, ...]] = {name: (p,) for name, p in self._wrong.items()}
         for problem in self._told:
             name = _head(problem)
-            key = name if name in self.fields else ""
-            if key not in self._unread:
+            key = name if name in self._shown else ""
+            if key not in self._wrong:
                 out[key] = (*out.get(key, ()), problem)
         return out
 
@@ -133,6 +153,7 @@ class Form:
             "edits": dict(self._edits),
             "problems": problems,
             "enabled": self.enabled,
+            "hidden": sorted(self.hidden | self.elsewhere),
         }
 
 

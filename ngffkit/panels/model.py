@@ -41,9 +41,14 @@ class Model(traitlets.HasTraits):
     message = traitlets.Dict()
     code = traitlets.Dict({"text": ""})
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.lock = threading.RLock()
+    def setup_instance(self, *args: Any, lock: Any = None, **kwargs: Any) -> None:
+        """Make the lock before `__init__`, where subclasses hand it to what they make first.
+
+        Models that call one another both ways share one, by ``lock=`` of theirs: two locks that
+        are taken in either order would wait for each other.
+        """
+        super().setup_instance(*args, **kwargs)
+        self.lock = lock or threading.RLock()
 
     def do(self, name: str, /, **given: Any) -> None:
         """Take an action; what goes wrong is said in `message`.
@@ -77,8 +82,9 @@ class Model(traitlets.HasTraits):
             self.say(as_ours(err), "error")
 
     def say(self, text: object, severity: str = "advice") -> None:
-        """Show a message; nothing when it is empty."""
-        self.message = {"severity": severity, "text": str(text)} if str(text) else {}
+        """Show a message, from any thread; nothing when it is empty."""
+        with self.lock:
+            self.message = {"severity": severity, "text": str(text)} if str(text) else {}
 
     def show(self, section: str, state: Mapping[str, Any]) -> None:
         """Set a section, from any thread."""

@@ -81,6 +81,23 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         follow_the_page(self)
         self.add_class("nk-panel")
 
+    def close(self) -> None:
+        """Let go of the model, and of all that it shows."""
+        let_go(self.children)
+        layout = self.layout
+        super().close()
+        layout.close()
+
+
+def let_go(widgets: Sequence[Any]) -> None:
+    """Close widgets and all that is in them; what is open is kept alive, also a layout."""
+    for widget in widgets:
+        inner, layout = getattr(widget, "children", ()), getattr(widget, "layout", None)
+        widget.close()
+        let_go(inner)
+        if isinstance(layout, ipywidgets.Layout):
+            layout.close()
+
 
 def side_by_side(*parts: Any, widths: Sequence[str] = ()) -> Any:
     """Return widgets in a row, which wraps where the page is narrow."""

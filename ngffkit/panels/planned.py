@@ -14,6 +14,7 @@ from ngffkit.panels.form import Form, problems_of
 from ngffkit.panels.latest import Latest
 from ngffkit.panels.model import Model, action
 from ngffkit.panels.runs import Run, as_ours
+from ngffkit.panels.storage import masked, read_options
 from ngffkit.planning.card import lasting
 from ngffkit.planning.options import about
 from ngffkit.planning.plan import Result
@@ -74,7 +75,7 @@ class Planned(Model):
         super().__init__()
         self.fields = Form(fields)
         self.work = Run(self._told)
-        self.latest = Latest("ngffkit-plan")
+        self.latest = Latest("ngffkit-plan", lock=self.lock)
         self.planned: Planlike | None = None
         self._begun: Mapping[str, Any] | None = None
         self.refresh()
@@ -107,8 +108,7 @@ class Planned(Model):
     @action
     def set(self, name: str, text: str, edit: int | None = None) -> None:
         """Type into a field; the plan follows."""
-        if self.work.active:
-            raise NgffError("wait for the end of the work, or cancel it, before you change it")
+        self.at_rest()
         self.fields.set(name, str(text), edit)
         self.refresh()
 
@@ -120,8 +120,7 @@ class Planned(Model):
         self.say("")
         self.result = {}
         values = self._begun = self.fields.values
-        # planned anew, since the time it was shown another process may have written there
-        self.work.start(lambda watch: self.plan_of(values).run(watch))
+        self.work.start(lambda watch: self._carry_out(values, watch))
 
     @action
     def pause(self) -> None:
@@ -138,6 +137,50 @@ class Planned(Model):
         """Stop it; what was done stays."""
         self.work.cancel()
 
+    def at_rest(self) -> None:
+        """Refuse a change while there is work going on.
+
+        Raises
+        ------
+        NgffError
+            When there is.
+        """
+        if self.work.active:
+            raise NgffError("wait for the end of the work, or cancel it, before you change it")
+
+    def take_place(
+        self, name: str, place: str, field: str, storage_options: Mapping[str, Any]
+    ) -> None:
+        """Take over what a chooser says: a place, and the options of its store.
+
+        Parameters
+        ----------
+        name : str
+            The field of the place.
+        place : str
+            A path or URL.
+        field : str
+            The field of the options; it has ``***`` in place of those that are secret.
+        storage_options : Mapping
+            The options.
+
+        Raises
+        ------
+        NgffError
+            While there is work going on.
+        """
+        self.at_rest()
+        known = dict(storage_options)
+        self.fields.change(field, read=lambda text: read_options(text, known))
+        self.fields.update({name: place, field: masked(known)})
+        self.refresh()
+
+    @property
+    def written_with(self) -> Mapping[str, Any]:
+        """Options of the store that the last run wrote to."""
+        found: Mapping[str, Any] = (self._begun or {}).get("target_options", {})
+        return found
+
     def settle(self, timeout: float | None = 60.0) -> bool:
         """Wait until the plan is that of the values; tell whether it came to pass."""
         return self.latest.settle(timeout)
@@ -149,6 +192,8 @@ class Planned(Model):
         with self.lock:
             self.planned = None
             values = self.fields.values
+            if values != self._begun:
+                self.work.rest()
             enough = self.fields.readable and not self.missing()
             if enough:
                 self.latest.ask(lambda: self._try(values), self._show)
@@ -180,6 +225,13 @@ class Planned(Model):
             self._draw()
 
     # --- the work -----------------------------------------------------------------------------
+
+    def _carry_out(self, values: Mapping[str, Any], watch: Watch) -> Any:
+        # planned anew, since the time it was shown another process may have written there
+        planned = self.plan_of(values)
+        # whoever cancels while it is planned wants nothing to be removed or begun
+        self.work.heed()
+        return planned.run(watch)
 
     def _told(self) -> None:
         with self.lock:

@@ -122,6 +122,27 @@ class Run:
             self._go.set()
         self._changed()
 
+    def rest(self) -> None:
+        """Forget work that is done or was stopped, since something else is asked for.
+
+        Work whose end is still being told of stays: its result would be lost.
+        """
+        with self._lock:
+            if self.doing in ("done", "stopped") and self._ended.is_set():
+                self.doing, self._progress = "ready", None
+
+    def heed(self) -> None:
+        """Hold the work here, or stop it, when that was asked for; called by the work itself.
+
+        Raises
+        ------
+        Cancelled
+            When it is to stop.
+        """
+        self._go.wait()
+        if self._stop.is_set():
+            raise Cancelled
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for its end; tell whether it came."""
         return self._ended.wait(timeout)
@@ -183,9 +204,7 @@ class Run:
 
     def _watch(self, progress: Progress) -> None:
         """Be told how far the work is; hold it, or stop it. Called by any thread of it."""
-        self._go.wait()
-        if self._stop.is_set():
-            raise Cancelled
+        self.heed()
         now = time.monotonic()
         with self._lock:
             self._progress = progress

@@ -38,8 +38,7 @@ export function form({ root, act, on }) {
     const made = { control, row, problem, edits: 0, show };
     on(control, box || field.kind === "choice" ? "change" : "input", () => {
       made.edits += 1;
-      const text = box ? (box.checked ? "yes" : "no") : control.value;
-      act("set", { name: field.name, text, edit: made.edits });
+      act("set", { name: field.name, text: textOf(control), edit: made.edits });
     });
     return made;
   };
@@ -47,7 +46,8 @@ export function form({ root, act, on }) {
   /** @param {Field[]} fields */
   const draw = (fields) => {
     const open = new Set([...body.querySelectorAll("details[open]")].map((d) => d.id));
-    const kept = new Map([...rows].map(([name, row]) => [name, row.edits]));
+    const focused = [...rows].find(([, row]) => row.control.matches(":focus"))?.[0];
+    const kept = new Map(rows);
     body.replaceChildren();
     rows.clear();
     /** @type {Map<string, HTMLElement>} */
@@ -65,18 +65,27 @@ export function form({ root, act, on }) {
         } else body.append(place);
       }
       const row = made(field);
-      row.edits = kept.get(field.name) ?? 0;
+      const old = kept.get(field.name);
+      if (old) {
+        // what was typed since the last answer stands nowhere else
+        row.edits = old.edits;
+        row.show(textOf(old.control));
+      }
       rows.set(field.name, row);
       place.append(row.row);
     }
+    rows.get(focused ?? "")?.control.focus();
   };
 
   return (state) => {
-    const layout = JSON.stringify(state.fields);
+    /** @type {Field[]} */
+    const fields = state.fields ?? [];
+    const layout = JSON.stringify(fields.map(frame));
     if (layout !== drawn) {
-      draw(state.fields ?? []);
+      draw(fields);
       drawn = layout;
     }
+    for (const field of fields) offer(rows.get(field.name)?.control, field);
     for (const [name, row] of rows) {
       // an answer to an earlier edit must not undo what was typed since
       if ((state.edits?.[name] ?? 0) >= row.edits) {
@@ -84,14 +93,44 @@ export function form({ root, act, on }) {
         row.show(state.texts?.[name] ?? "");
       }
       row.control.disabled = state.enabled === false;
+      row.row.hidden = state.hidden?.includes(name) === true;
       say(row.problem, state.problems?.[name]);
       const wrong = (state.problems?.[name] ?? []).some(isError);
       row.control.setAttribute("aria-invalid", String(wrong));
       if (wrong) row.row.closest("details")?.setAttribute("open", "");
     }
+    for (const details of body.querySelectorAll("details")) {
+      details.hidden = !details.querySelector(".nk-field:not([hidden])");
+    }
     say(general, state.problems?.[""]);
   };
 }
+
+/** What elements are made of; hints and suggestions change while one types. @param {Field} field */
+const frame = (field) =>
+  field.kind === "text" ? { ...field, hint: "", choices: field.choices.length > 0 } : field;
+
+/**
+ * Show the hint and the suggestions of a text field.
+ * @param {Control | undefined} control
+ * @param {Field} field
+ */
+function offer(control, field) {
+  if (!control || field.kind !== "text") return;
+  control.setAttribute("placeholder", field.hint);
+  const list = control.parentElement?.querySelector(`#${control.id}-l`);
+  const offered = [...(list?.children ?? [])].map((option) => option.getAttribute("value"));
+  if (!list || JSON.stringify(offered) === JSON.stringify(field.choices)) return;
+  list.replaceChildren(...field.choices.map((text) => h("option", { value: text })));
+}
+
+/** What a control holds. @param {Control} control */
+const textOf = (control) =>
+  control instanceof HTMLInputElement && control.type === "checkbox"
+    ? control.checked
+      ? "yes"
+      : "no"
+    : control.value;
 
 /** @param {Problem} problem */
 const isError = (problem) => problem.severity === "error";
@@ -100,7 +139,7 @@ const isError = (problem) => problem.severity === "error";
  * @param {HTMLElement} element
  * @param {Problem[]} [problems]
  */
-function say(element, problems = []) {
+export function say(element, problems = []) {
   const text = problems.map(({ message, remedy }) => (remedy ? `${message}; ${remedy}` : message)).join("\n");
   if (element.textContent !== text) element.textContent = text;
   element.dataset.severity = problems.some(isError) ? "error" : "advice";

@@ -27,6 +27,8 @@ const WORDS = {
 export function run({ model, root, act, on }) {
   const said = model.get("fixed") ?? {};
   const label = said.label ?? "Run";
+  // work that can neither be held nor taken up again: a measurement
+  const whole = said.whole === true;
   /** @type {Record<string, HTMLButtonElement>} */
   const buttons = {};
   for (const [name, text] of Object.entries({
@@ -46,13 +48,18 @@ export function run({ model, root, act, on }) {
   return (state) => {
     const doing = state.doing ?? "ready";
     const shown = BUTTONS[doing] ?? [];
-    for (const [name, button] of Object.entries(buttons)) button.hidden = !shown.includes(name);
+    for (const [name, button] of Object.entries(buttons)) {
+      button.hidden = !shown.includes(name) || (whole && name === "pause");
+    }
     buttons.run.disabled = state.blocked === true;
     buttons.run.title = state.blocked ? (state.why ?? "") : "";
-    buttons.run.textContent = doing === "stopped" ? "Resume" : doing === "failed" ? "Try again" : label;
+    buttons.run.textContent = doing === "stopped" && !whole ? "Resume" : doing === "failed" ? "Try again" : label;
     bar.hidden = doing === "ready";
     bar.value = doing === "done" ? 1 : (state.fraction ?? 0);
-    text.textContent = [WORDS[doing], state.text].filter(Boolean).join(" · ");
+    const word = whole && doing === "stopped" ? "stopped" : WORDS[doing];
+    if (whole && doing === "running" && !state.fraction) bar.removeAttribute("value");
+    const why = doing === "ready" && state.blocked ? state.why : "";
+    text.textContent = [word, state.text].filter(Boolean).join(" · ") || why || "";
     error.textContent = state.error ?? "";
     error.hidden = !state.error;
     root.dataset.doing = doing;

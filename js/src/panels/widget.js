@@ -8,15 +8,39 @@
  */
 import { h, listeners } from "../ui/dom.js";
 import { followTheme } from "../theme.js";
+import { advice } from "./advice.js";
+import { buttons } from "./buttons.js";
 import { card } from "./card.js";
+import { chooser } from "./chooser.js";
 import { code } from "./code.js";
+import { doctor } from "./doctor.js";
+import { folded } from "./folded.js";
 import { form } from "./form.js";
+import { found } from "./found.js";
 import { message } from "./message.js";
+import { names } from "./names.js";
+import { plot } from "./plot.js";
 import { run } from "./run.js";
+import { tabs } from "./tabs.js";
 import style from "./style.css";
 
 /** @type {Record<string, Kind>} */
-const KINDS = { card, code, form, message, run };
+const KINDS = {
+  advice,
+  buttons,
+  card,
+  chooser,
+  code,
+  doctor,
+  folded,
+  form,
+  found,
+  message,
+  names,
+  plot,
+  run,
+  tabs,
+};
 
 /** One style sheet for all parts of a page, wherever they stand. @param {HTMLElement} el */
 function dress(el) {
