@@ -258,6 +258,21 @@ def test_work_that_fails_says_why(error, said, caplog):
     assert bool(caplog.records) == isinstance(error, KeyError)
 
 
+def test_an_error_while_the_work_is_being_stopped_is_told():
+    run, begun = Run(lambda: None), threading.Event()
+
+    def fail(_watch: Any) -> None:
+        begun.set()
+        until(lambda: run.doing == "stopping")
+        raise NgffError("the disk is full")
+
+    run.start(fail)
+    assert begun.wait(10)
+    run.cancel()
+    assert run.wait(10)
+    assert (run.doing, str(run.error)) == ("failed", "the disk is full")
+
+
 def test_a_conversion_is_cancelled_and_goes_on_where_it_stopped(tmp_path):
     volume = np.arange(64 * 128 * 128, dtype="u2").reshape(64, 128, 128)
     options: dict[str, Any] = {"voxel_size": (1, 1, 1), "chunks": 32, "shards": None, "mags": ["1"]}

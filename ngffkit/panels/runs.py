@@ -193,7 +193,8 @@ class Run:
         try:
             result = work(self._watch)
         except Exception as err:  # noqa: BLE001 - a thread has nobody above it who could be told
-            if self._stop.is_set():
+            # a disk that fills up while the work is being stopped is still to be told of
+            if _is_cancelled(err):
                 doing = "stopped"
             else:
                 doing, error = "failed", as_ours(err)
@@ -215,6 +216,14 @@ class Run:
                 return
             self._told = now
         self._changed()
+
+
+def _is_cancelled(err: BaseException | None) -> bool:
+    while err is not None:
+        if isinstance(err, Cancelled):
+            return True
+        err = err.__cause__ or err.__context__
+    return False
 
 
 def as_ours(err: Exception) -> NgffError:
