@@ -6,7 +6,8 @@ export function advice({ root, act, on }) {
   const body = h("div", { role: "region", "aria-label": "advice" });
   root.append(body);
   const take = (/** @type {string} */ key, /** @type {string} */ title) => {
-    const button = h("button", { type: "button", "data-take": key, title }, "Take into the editor");
+    const what = key === "all" ? "Take all into the editor" : "Take into the editor";
+    const button = h("button", { type: "button", "data-take": key, title }, what);
     on(button, "click", () => act("take", { key }));
     return button;
   };
