@@ -62,13 +62,7 @@ class Page(HTMLParser):
         self.ids |= {given[name] for name in ("id", "name") if name in given}
         if tag == "a" and "href" in given:
             self.links.append(given["href"])
-        if tag == "link" and given.get("rel") not in (
-            "next",
-            "prev",
-            "index",
-            "search",
-            "canonical",
-        ):
+        if tag == "link" and given.get("rel") not in RELATED:
             self.loads.append(given["href"])
         if tag in ("script", "img", "iframe", "source", "video", "embed") and "src" in given:
             self.loads.append(given["src"])
