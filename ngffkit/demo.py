@@ -51,7 +51,6 @@ def demo(folder: str | os.PathLike[str] = FOLDER) -> None:
     >>> demo("try-it")  # doctest: +ELLIPSIS
     <BLANKLINE>
     1. A sample: synthetic cells, two channels, three mags, labels
-      >>> nk.sample("try-it/cells.ome.zarr")
     ...
     """
     place = _own(Path(folder).expanduser())

@@ -290,11 +290,11 @@ def endpoint() -> Iterator[str]:
         client = boto3.client(
             "s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1", **KEYS
         )
-        client.create_bucket(Bucket="bucket", ACL="public-read")
+        client.create_bucket(Bucket="listed", ACL="public-read")
         for key in ("top.tif", "a b/im/zarr.json", "a b/c.zarr/zarr.json", "a b/x.tif"):
-            client.put_object(Bucket="bucket", Key=key, Body=b"x" * 1500, ACL="public-read")
-        client.create_bucket(Bucket="closed")
-        client.put_object(Bucket="closed", Key="a", Body=b"x")
+            client.put_object(Bucket="listed", Key=key, Body=b"x" * 1500, ACL="public-read")
+        client.create_bucket(Bucket="unlisted")
+        client.put_object(Bucket="unlisted", Key="a", Body=b"x")
         client.close()
     yield f"http://{host}:{port}"
     server.stop()
@@ -308,7 +308,7 @@ def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_bucket_is_listed(endpoint, nobody):
-    model = listed("s3://bucket", {"endpoint_url": endpoint, "anon": True})
+    model = listed("s3://listed", {"endpoint_url": endpoint, "anon": True})
     assert entries(model) == [("a b", "folder"), ("top.tif", "file")]
     assert model.listing["entries"][1]["size"] == "1.5 kB"
     assert not model.listing["up"]
@@ -316,19 +316,19 @@ def test_a_bucket_is_listed(endpoint, nobody):
     assert model.settle(30)
     # what a folder of a bucket is, is seen when it is entered
     assert entries(model) == [("c.zarr", "zarr"), ("im", "folder"), ("x.tif", "file")]
-    model.do("take", place="s3://bucket/a b/im/")
+    model.do("take", place="s3://listed/a b/im/")
     assert model.settle(30)
-    assert model.chosen["url"] == "s3://bucket/a b/im"
-    model.do("take", place="s3://bucket/a b/x.tif")
+    assert model.chosen["url"] == "s3://listed/a b/im"
+    model.do("take", place="s3://listed/a b/x.tif")
     assert model.settle(30)
-    assert model.chosen == {"url": "s3://bucket/a b/x.tif", "count": 2}
+    assert model.chosen == {"url": "s3://listed/a b/x.tif", "count": 2}
 
 
 @pytest.mark.parametrize(
     ("place", "said"),
     [
         ("s3://nosuch/a", "there is no such bucket"),
-        ("s3://bucket/nothing", "nothing is at s3://bucket/nothing"),
+        ("s3://listed/nothing", "nothing is at s3://listed/nothing"),
     ],
 )
 def test_what_a_bucket_refuses_is_said(endpoint, nobody, place, said):
@@ -351,7 +351,7 @@ def test_what_clouds_say_is_put_into_words(answer, said, monkeypatch):
 
     monkeypatch.setattr("obstore.list_with_delimiter", refuse)
     with pytest.raises(NgffError, match=said):
-        list_place("s3://closed/a", {"anon": True})
+        list_place("s3://unlisted/a", {"anon": True})
 
 
 # --- web servers ----------------------------------------------------------------------------------

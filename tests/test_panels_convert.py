@@ -1068,7 +1068,7 @@ def bucket() -> Iterator[str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of boto3's own making
         client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", **keys)
-        client.create_bucket(Bucket="bucket")
+        client.create_bucket(Bucket="converted")
         client.close()
     yield f"endpoint={endpoint} region=us-east-1 key=key secret=secret"
     server.stop()
@@ -1076,7 +1076,7 @@ def bucket() -> Iterator[str]:
 
 @pytest.mark.usefixtures("slices")
 def test_a_conversion_to_s3_is_cancelled_goes_on_and_is_overwritten(bucket: str):
-    texts = {"target": "s3://bucket/a.zarr", "target_options": bucket, **SMALL, "chunks": "48"}
+    texts = {"target": "s3://converted/a.zarr", "target_options": bucket, **SMALL, "chunks": "48"}
     model = model_of(source="slices", **texts)
     assert model.plan["ok"], model.form["problems"]
     cancel_after(model, 2)
@@ -1087,16 +1087,16 @@ def test_a_conversion_to_s3_is_cancelled_goes_on_and_is_overwritten(bucket: str)
     assert "was there" in other.run_state["text"]
     options = other.written_with
     assert options["secret"] == "secret"
-    found = nk.open_dataset("s3://bucket/a.zarr", storage_options=options)
+    found = nk.open_dataset("s3://converted/a.zarr", storage_options=options)
     np.testing.assert_array_equal(found["image"].values, VOLUME)
     again = model_of(source="slices", overwrite="yes", **texts)
-    assert "s3://bucket/a.zarr is there and is removed first" in said(again, "overwrite")
-    fill(again, target="s3://bucket")
+    assert "s3://converted/a.zarr is there and is removed first" in said(again, "overwrite")
+    fill(again, target="s3://converted")
     assert "whole bucket" in said(again, "target")
-    fill(again, target="s3://bucket/a.zarr/0/c")
+    fill(again, target="s3://converted/a.zarr/0/c")
     assert "is no Zarr" in said(again, "target")
     # and back again
-    back = model_of(source="s3://bucket/a.zarr", storage_options=bucket, target="b.zarr")
+    back = model_of(source="s3://converted/a.zarr", storage_options=bucket, target="b.zarr")
     assert back.plan["ok"], back.form["problems"]
     assert run(back) == "done"
     np.testing.assert_array_equal(nk.open_dataset("b.zarr")["image"].values, VOLUME)
