@@ -162,11 +162,14 @@ class App(ipywidgets.VBox):  # type: ignore[misc]
         self._show(change["new"]["chosen"])
 
     def _show(self, name: str) -> None:
+        for other, panel in self.panels.items():
+            if other != name:
+                # hidden, not taken out: what is drawn and typed there stays; and before another one
+                # is made, or a quick click would meet this one below the other's tab
+                panel.layout.display = "none"
         if name not in self.panels:
             self.panels[name] = self._made(name)
-        for other, panel in self.panels.items():
-            # hidden, not taken out: what is drawn and typed there stays
-            panel.layout.display = None if other == name else "none"
+        self.panels[name].layout.display = None
         head, *rest = self._parts
         self.children = [head, *rest, *self.panels.values()]
 
