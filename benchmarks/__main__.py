@@ -21,6 +21,7 @@ MEASUREMENTS: dict[str, tuple[str, ...]] = {
     "predict": ("--side", "192", "--rounds", "2"),
     "rewrite": ("--size", "256", "--rounds", "3"),
     "soak": ("50000",),
+    "responsive": ("60",),
 }
 
 
