@@ -702,6 +702,17 @@ GOOD: dict[str, Any] = {
         ({"replies": [46.0] * 20, "buffers": [(MEGABYTE, 42.0)]}, {}, ["nagle"]),
         ({"replies": [3.0] * 5 + [44.0] * 15, "buffers": [(MEGABYTE, 99.0)]}, {}, ["nagle"]),
         ({"replies": [48.0] * 20, "buffers": [(MEGABYTE, 90.0)]}, {}, ["good"]),
+        # the same megabyte, of which the way is 5 ms, or 45
+        (
+            {"replies": [48.0] * 20, "buffers": [(MEGABYTE, 90.0), (3 * MEGABYTE, 260.0)]},
+            {},
+            ["nagle"],
+        ),
+        (
+            {"replies": [48.0] * 20, "buffers": [(MEGABYTE, 90.0), (3 * MEGABYTE, 180.0)]},
+            {},
+            ["good"],
+        ),
         ({"replies": [180.0] * 20, "buffers": [(MEGABYTE, 280.0)] * 2}, {}, ["far", "slow"]),
         ({"replies": [180.0] * 20, "buffers": [(3 * MEGABYTE, 280.0)]}, {}, ["far"]),
         ({"buffers": [(MEGABYTE, 1000.0), (3 * MEGABYTE, 2900.0)]}, {}, ["slow"]),

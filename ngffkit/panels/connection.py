@@ -23,6 +23,9 @@ _QUICK = 0.35
 #: A megabyte that takes no longer than so many small messages can't have waited for the timer.
 _LIKE = 1.3
 
+#: A way that is shorter than this part of a small message isn't what that message waits for.
+_SHARE = 0.5
+
 #: Bytes per second below which a window of tiles takes longer than a blink: a megabyte in 0.2 s.
 _SLOW = 5e6
 
@@ -98,6 +101,13 @@ class Samples:
         size, took = self.buffers[0] if self.buffers else (0, math.inf)
         if took < reply * _LIKE:
             return f"{about(size)} come in {brief(took)}"
+        if len(self.buffers) > 1 and self.buffers[1][0] > size:
+            # two sizes tell how much of it was the transfer: time = way + size / rate
+            more, longer = self.buffers[1]
+            way = took - size * (longer - took) / (more - size)
+            if way < reply * _SHARE:
+                rest = brief(max(way, 0.0))
+                return f"of {about(size)} in {brief(took)}, all but {rest} is the transfer"
         return ""
 
 
