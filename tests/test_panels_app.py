@@ -417,7 +417,10 @@ def test_the_notebook_of_the_app_runs_where_the_user_is(tmp_path):
     notebook = voila._notebook("a'b.zarr", tmp_path)
     first, second = (cell["source"] for cell in notebook["cells"])
     assert first == f"import os\nos.chdir({str(tmp_path)!r})"
-    assert second == 'import ngffkit as nk\nnk.app("a\'b.zarr")'
+    assert second.splitlines()[:2] == ["import ngffkit as nk", 'app = nk.app("a\'b.zarr")']
+    # what it opens on is there before the page is
+    assert second.splitlines()[2].startswith("app.settle(")
+    assert second.splitlines()[3] == "app"
 
 
 def test_voila_that_is_missing_is_said(monkeypatch):
@@ -473,3 +476,13 @@ def test_kernels_that_no_page_shows_are_ended_when_idle_and_the_token_is_no_argu
     assert "--MappingKernelManager.cull_idle_timeout=600" in command
     assert len(token) >= 24
     assert not any(token in word for word in command)
+
+
+def test_the_app_settles_when_its_image_is_shown(root):
+    app = nk.app(str(root / "one.zarr"))
+    assert app.settle()
+    assert app.panels["Browse"].viewer in app.panels["Browse"].children
+    for name in ("Convert", "Write", "Tune"):
+        app.model.do("turn", name=name)
+    assert app.settle()
+    app.close()

@@ -147,6 +147,16 @@ class App(ipywidgets.VBox):  # type: ignore[misc]
         self.model.observe(self._look, "made")
         self._show(panels[0])
 
+    def settle(self, timeout: float | None = 60.0) -> bool:
+        """Wait until the panels show what they were opened on; tell whether it came to pass.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds to wait for each panel.
+        """
+        return all(panel.model.settle(timeout) for panel in self.panels.values())
+
     def close(self) -> None:
         """Take the panels off the page; work that goes on in one comes to its end."""
         self.model.unobserve_all()

@@ -95,6 +95,10 @@ class TuneModel(Model):
             out.setdefault("storage_options", dict(options))
         return out
 
+    def settle(self, timeout: float | None = 60.0) -> bool:
+        """Wait until the edited layout is priced and planned; tell whether it came to pass."""
+        return self.layout.settle(timeout)
+
     def choose(self, url: str, options: Mapping[str, Any]) -> None:
         """Take what a chooser has chosen.
 

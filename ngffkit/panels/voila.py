@@ -28,6 +28,9 @@ _BEGIN, _END = 60.0, 15.0
 #: counts as activity.
 _IDLE = 600
 
+#: Seconds that the first page waits for the image it opens on.
+_OPENING = 20
+
 _KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 #: What a browser is opened on: the token is in no list of processes.
@@ -197,7 +200,10 @@ def _free(port: int) -> int:
 
 def _notebook(x: str | None, folder: Path) -> dict[str, Any]:
     """Return the notebook that Voila shows."""
-    code = [f"import os\nos.chdir({str(folder)!r})", f"import ngffkit as nk\nnk.app({x!r})"]
+    # Voila runs this before the page loads. A viewer that were made while it loads might be neither
+    # among the widgets that the page asks for nor among those it hears of later
+    shown = f"import ngffkit as nk\napp = nk.app({x!r})\napp.settle({_OPENING})\napp"
+    code = [f"import os\nos.chdir({str(folder)!r})", shown]
     cells: list[dict[str, Any]] = [
         {
             "cell_type": "code",
