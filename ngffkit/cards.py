@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+#: Columns of the text that stands for a card.
+WIDTH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +89,22 @@ def without_empty(table: Table) -> Table:
     kept = [i for i in range(len(table.head)) if any(row[i] for row in table.rows)]
     rows = tuple(tuple(row[i] for i in kept) for row in table.rows)
     return Table(table.title, tuple(table.head[i] for i in kept), rows)
+
+
+def times(shape: Sequence[int]) -> str:
+    """Spell a shape, e.g. 64×128×128."""
+    return "×".join(map(str, shape))
+
+
+def plain(text: str) -> str:
+    """Keep control characters of names off the terminal and out of the lines."""
+    return "".join(c if c.isprintable() else "�" for c in text)
+
+
+def wrapped(text: str, head: str, rest: str) -> list[str]:
+    """Return a text as lines of at most `WIDTH` columns, which begin with `head`, then `rest`."""
+    import textwrap
+
+    return textwrap.wrap(
+        plain(text), WIDTH, initial_indent=head, subsequent_indent=rest, break_on_hyphens=False
+    ) or [head]

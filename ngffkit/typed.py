@@ -5,9 +5,10 @@ Each raises ValueError with what was expected; the caller adds the option and th
 
 from __future__ import annotations
 
+import ast
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 _AXIS = re.compile(r"[A-Za-z]\w*")
@@ -243,6 +244,35 @@ def label(text: str) -> dict[str, str]:
     if not (separator and name and place):
         raise ValueError("NAME=PATH was expected, e.g. nuclei=masks/")
     return {name: place}
+
+
+def spelled(value: Any) -> str:
+    """Return a value as it is typed: the way back.
+
+    Examples
+    --------
+    >>> spelled({"y": 64, "x": 64}), spelled(["1", "2-2-1"]), spelled(None), spelled(64)
+    ('y=64,x=64', '1,2-2-1', 'none', '64')
+    """
+    if isinstance(value, Mapping):
+        return ",".join(f"{name}={item}" for name, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(str, value))
+    return "none" if value is None else str(value)
+
+
+def respelled(python: str) -> str:
+    """Return what messages spell as Python as it is typed.
+
+    Examples
+    --------
+    >>> respelled("(4, 4, 40)"), respelled("'500 MB'"), respelled("(x, y, z)")
+    ('4,4,40', '500 MB', 'x, y, z')
+    """
+    try:
+        return spelled(ast.literal_eval(python))
+    except (ValueError, SyntaxError):
+        return python.strip("()[]")  # x, y, z stands for numbers
 
 
 def _whole(text: str) -> int | None:

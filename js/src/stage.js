@@ -1,5 +1,6 @@
 /** The elements of a viewer and their places; what is in them is up to others. */
 import { h } from "./ui/dom.js";
+import palette from "./palette.css";
 import css from "./ui/style.css";
 
 /**
@@ -21,6 +22,6 @@ export function buildStage(name) {
   const below = h("div", { class: "nk-below" });
   const foot = h("div", { class: "nk-foot" });
   const main = h("div", { class: "nk-main" }, stage, side);
-  const root = h("div", { class: "nk-viewer" }, h("style", {}, css), top, main, below, foot);
+  const root = h("div", { class: "nk-viewer" }, h("style", {}, palette + css), top, main, below, foot);
   return { root, canvas, overlay, stage, top, side, below, foot };
 }

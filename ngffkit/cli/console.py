@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import sys
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
+from ngffkit.cards import plain
 from ngffkit.cli.flag import Flag
 from ngffkit.cli.flags import FLAGS
 from ngffkit.errors import NgffError, PlanError, Problem
+from ngffkit.typed import respelled
 
 #: What a Python option is set to, in a message: a quoted text, something in brackets, or a word.
 _VALUE = r"'[^']*'|\"[^\"]*\"|\{[^{}]*\}|\([^()]*\)|\[[^\[\]]*\]|[\w.:/+-]*[\w/+-]"
 
 #: Where a problem lies, when it is no option.
 _PLACES: Mapping[str, str] = {"source": "SRC", "target": "DST"}
+
+#: Warnings that Python keeps from users, too: they are for those who write programs. One of another
+#: package's sockets may come at any moment, from the garbage collector.
+_DEVELOPERS = (ResourceWarning, DeprecationWarning, PendingDeprecationWarning, ImportWarning)
 
 
 def say(text: str) -> None:
@@ -28,9 +34,22 @@ def say(text: str) -> None:
 
 def tell(text: str) -> None:
     """Print a line about what is going on."""
-    line = "".join(c if c.isprintable() else "�" for c in " ".join(text.splitlines()))
-    sys.stderr.write(f"ngffkit: {line}\n")
+    sys.stderr.write(f"ngffkit: {plain(' '.join(text.splitlines()))}\n")
     sys.stderr.flush()
+
+
+@contextmanager
+def warnings_told() -> Iterator[None]:
+    """Print what is warned of in here, each thing once, when it ends; a stopped run tells, too."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for kind in _DEVELOPERS:
+            warnings.simplefilter("ignore", kind)
+        try:
+            yield
+        finally:
+            for message in dict.fromkeys(str(warning.message) for warning in caught):
+                tell(message)
 
 
 def tell_problems(problems: Sequence[Problem], spelled: Mapping[str, str]) -> None:
@@ -124,16 +143,5 @@ def _typed(name: str, value: str | None, spelled: Mapping[str, str]) -> str:
     if found.switch and value in ("True", "False"):
         negative = next((n for n in found.names if n.startswith("--no-")), None)
         return found.names[0] if value == "True" else negative or f"no {word}"
-    return f"{word} {_as_typed(value)}"
-
-
-def _as_typed(value: str) -> str:
-    try:
-        known: Any = ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return value.strip("()[]")  # X,Y,Z stands for numbers
-    if isinstance(known, dict):
-        return ",".join(f"{k}={v}" for k, v in known.items())
-    if isinstance(known, (list, tuple)):
-        return ",".join(map(str, known))
-    return "none" if known is None else value
+    # a text keeps the quotes that a shell wants around it
+    return f"{word} {value if value[:1] in ("'", '"') else respelled(value)}"

@@ -32,10 +32,10 @@ from ngffkit.execute.job import ImageJob
 from ngffkit.grid import Grid
 from ngffkit.image import Image, Level
 from ngffkit.planning.layouts import layout_of
-from ngffkit.planning.options import Options
+from ngffkit.planning.options import Options, WriteOptions
 from ngffkit.planning.planner import compression_of
 from ngffkit.pyramids import grids, ladder
-from ngffkit.reduce.methods import METHODS
+from ngffkit.reduce.methods import METHODS, Method
 from ngffkit.spec.encode import encode
 from ngffkit.spec.transforms import axis_map
 
@@ -73,7 +73,7 @@ def plan_mags(place: Place, options: Options, *, told: bool) -> Edit | None:
     )
     held = held_arrays(place, papers)
     method = method_for(image, held[0], options.write.method)
-    wanted = _missing(image, options, stride=METHODS[method].stride)
+    wanted = missing_grids(image, options.write, METHODS[method])
     if not wanted:
         return None
     paths = paths or _paths(place, papers, len(wanted))
@@ -116,9 +116,9 @@ def _known(link: Link | None, rung: _Rung) -> Link | None:
     return link
 
 
-def _missing(image: Image, options: Options, *, stride: bool) -> list[Grid]:
+def missing_grids(image: Image, write: WriteOptions, method: Method) -> list[Grid]:
     """Return the grids of the mags that shall be there and are not."""
-    write, base = options.write, image.base
+    base = image.base
     rungs = ladder(
         base,
         mags=write.mags,
@@ -127,7 +127,7 @@ def _missing(image: Image, options: Options, *, stride: bool) -> list[Grid]:
         sampling=write.sampling,
     )
     there = {factors_of(level.grid, base) for level in image.levels}
-    made = zip(rungs, grids(base, rungs, stride=stride), strict=True)
+    made = zip(rungs, grids(base, rungs, stride=method.stride), strict=True)
     return [grid for rung, grid in made if rung.factors not in there]
 
 

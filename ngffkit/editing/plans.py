@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ngffkit.cards import Table
+from ngffkit.cards import Table, times
 from ngffkit.editing.carrying import Edit, carry_out
 from ngffkit.editing.coarser import plan_mags
 from ngffkit.editing.growing import plan_growth
@@ -20,7 +20,7 @@ from ngffkit.execute.job import LevelJob
 from ngffkit.execute.journal import read_journal
 from ngffkit.execute.running import Watch
 from ngffkit.execute.work import cpus
-from ngffkit.planning.card import Content, memory_of, times, work_of
+from ngffkit.planning.card import Content, memory_of, work_of
 from ngffkit.planning.facts import by_weight
 from ngffkit.planning.memory import Room
 from ngffkit.planning.options import Options, about

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 
 from ngffkit.errors import NgffError, PlanError, Problem
 from ngffkit.panels.fields import Field
+from ngffkit.typed import respelled
 
 #: What an option is set to, in a message: a quoted text, something in brackets, or a word.
 _VALUE = r"'[^']*'|\"[^\"]*\"|\{[^{}]*\}|\([^()]*\)|\[[^\[\]]*\]|[\w.:/+-]*[\w/+-]"
@@ -61,23 +61,8 @@ def _spelled(field: Field, value: str | None, *, asked: bool) -> str:
         return f"{word} {label}" if asked else f"{label} {'on' if value == 'True' else 'off'}"
     if value is None:
         return f"fill in {label}" if asked else label
-    text = _typed(value)
+    text = {"True": "yes", "False": "no"}.get(value) or respelled(value)
     return f"put {text} into {label}" if asked else f"{label} {text}"
-
-
-def _typed(value: str) -> str:
-    """Return a value of Python as it is typed into a field."""
-    try:
-        known: object = ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return value.strip("()[]")  # x, y, z stands for numbers
-    if isinstance(known, dict):
-        return ",".join(f"{k}={v}" for k, v in known.items())
-    if isinstance(known, (list, tuple)):
-        return ",".join(map(str, known))
-    if known is None or isinstance(known, bool):
-        return "none" if known is None else "yes" if known else "no"
-    return str(known)
 
 
 def beside(err: NgffError, fields: Mapping[str, Field], loc: str) -> PlanError:

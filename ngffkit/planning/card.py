@@ -7,7 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ngffkit.cards import Table, card, html_table, text_table, without_empty
+from ngffkit.cards import (
+    WIDTH,
+    Table,
+    card,
+    html_table,
+    plain,
+    text_table,
+    times,
+    without_empty,
+    wrapped,
+)
 from ngffkit.errors import Problem, tally
 from ngffkit.execute.job import ImageJob, LevelJob
 from ngffkit.grid import Grid
@@ -17,8 +27,6 @@ if TYPE_CHECKING:
     from ngffkit.planning.options import RunOptions
     from ngffkit.planning.plan import Cost, Plan
 
-#: Columns of the text: what fits beside another window, and into an e-mail.
-WIDTH = 100
 
 #: What problems are called on a card, and how they look there.
 _LOOKS = {
@@ -70,15 +78,15 @@ class Content:
     def text(self) -> str:
         """Return it as lines of text, at most `WIDTH` columns wide."""
         width = max(len(name) for name, _ in self.facts) + 2
-        lines = _wrapped(f"plan: {self.title}", "", "      ")
+        lines = wrapped(f"plan: {self.title}", "", "      ")
         for name, value in self.facts:
-            lines += _wrapped(value, name.ljust(width), " " * width)
+            lines += wrapped(value, name.ljust(width), " " * width)
         for table in self.tables:
             lines += ["", *text_table(_fitting(table, WIDTH - 2))]
         if self.problems:
             lines += ["", tally(self.problems)]
             for problem in self.problems:
-                lines += _wrapped(_plain(str(problem)), "  ", " " * 11)
+                lines += wrapped(plain(str(problem)), "  ", " " * 11)
         return "\n".join(line.rstrip() for line in lines)
 
     def html(self) -> str:
@@ -96,7 +104,7 @@ class Content:
         first, last = (problems, "") if wrong else ("", problems)
         body = f"<style>{_STYLE}</style>{first}<table>{rows}</table>{tables}{last}"
         return card(
-            _plain(self.title.replace(" -> ", " → ")), f"<div class='ngffkit-plan'>{body}</div>"
+            plain(self.title.replace(" -> ", " → ")), f"<div class='ngffkit-plan'>{body}</div>"
         )
 
 
@@ -304,31 +312,13 @@ def _about(nbytes: float) -> str:
     return about(nbytes)
 
 
-def times(shape: Sequence[int]) -> str:
-    """Spell a shape, e.g. 64×128×128."""
-    return "×".join(map(str, shape))
-
-
 def _count(n: int, word: str) -> str:
     return f"{n:,} {word}{'s'[: n != 1]}"
 
 
-def _plain(text: str) -> str:
-    """Keep control characters of names off the terminal and out of the lines."""
-    return "".join(c if c.isprintable() else "�" for c in text)
-
-
-def _wrapped(text: str, head: str, rest: str) -> list[str]:
-    import textwrap
-
-    return textwrap.wrap(
-        _plain(text), WIDTH, initial_indent=head, subsequent_indent=rest, break_on_hyphens=False
-    ) or [head]
-
-
 def _fitting(table: Table, width: int) -> Table:
     """Shorten the widest cells in their middle until the table fits, heads included."""
-    rows = [tuple(_plain(cell) for cell in row) for row in (table.head, *table.rows)]
+    rows = [tuple(plain(cell) for cell in row) for row in (table.head, *table.rows)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(table.head))]
     room = width - 2 * (len(widths) - 1)
     while sum(widths) > room:
@@ -359,13 +349,11 @@ def _item(problem: Problem) -> str:
 
 
 __all__ = [
-    "WIDTH",
     "Content",
     "html_of",
     "lasting",
     "memory_of",
     "text_of",
-    "times",
     "voxel_of",
     "work_of",
 ]

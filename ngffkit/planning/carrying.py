@@ -44,7 +44,7 @@ def carry_out(plan: Plan, progress: Watch | None = None) -> Result:
             others[SIDECAR] = json.dumps(datasource(plan), indent=2).encode()
         documents = commit(plan.target, plan.images, extra, others)
         if plan.packed is None:
-            files, nbytes = _tally(documents, journal)
+            files, nbytes = tally(documents, journal)
         else:
             files, nbytes = 1, pack(plan.target.url, plan.packed, plan.image.version).size
         journal.finish({"documents": [[w.key, w.size, w.crc] for w in documents]})
@@ -53,7 +53,7 @@ def carry_out(plan: Plan, progress: Watch | None = None) -> Result:
     return Result(plan.url, files, nbytes, tuple(skipped), round(time.monotonic() - began, 3))
 
 
-def _tally(documents: Sequence[Written], journal: Journal) -> tuple[int, int]:
+def tally(documents: Sequence[Written], journal: Journal) -> tuple[int, int]:
     """Count objects and bytes, one record after the other: there may be millions."""
     files, nbytes = len(documents), sum(w.size for w in documents)
     for record in journal.done.values():

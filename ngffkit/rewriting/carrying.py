@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 
 from ngffkit.errors import NgffError, PlanError, Problem, SourceError, WriteError
 from ngffkit.execute.journal import Journal, read_journal
 from ngffkit.execute.locks import locked
 from ngffkit.execute.running import Watch, run_images
+from ngffkit.planning.carrying import tally
 from ngffkit.planning.packed import remove_unpacked
 from ngffkit.planning.plan import Result
 from ngffkit.rewriting.comparing import compare
@@ -26,7 +26,6 @@ from ngffkit.rewriting.swapping import (
     swap,
 )
 from ngffkit.stores.packing import pack
-from ngffkit.stores.targets import Written
 from ngffkit.verifying import verify
 
 
@@ -83,7 +82,7 @@ def _write(plan: Rewriting, watch: Watch) -> tuple[int, int]:
         differs = _compared(plan, watch)
         if differs is None:
             documents = commit(target, plan.papers, plan.drafts, plan.baggage)
-            count, nbytes = _tally(documents, journal)
+            count, nbytes = tally(documents, journal)
             if inner.packed is not None:
                 count, nbytes = 1, pack(target.url, inner.packed, plan.version).size
             journal.finish({"documents": [[w.key, w.size, w.crc] for w in documents]})
@@ -130,11 +129,3 @@ def _verify(plan: Rewriting, watch: Watch) -> None:
     if plan.home is not None:
         discard(inner.target)
     raise WriteError(first.loc, inner.url, what)
-
-
-def _tally(documents: Sequence[Written], journal: Journal) -> tuple[int, int]:
-    files, nbytes = len(documents), sum(w.size for w in documents)
-    for record in journal.done.values():
-        files += len(record.written)
-        nbytes += sum(w.size for w in record.written)
-    return files, nbytes

@@ -14,7 +14,8 @@ from typing import Any, Final
 from ngffkit.chunks.encoding import COMPLETE, Compression, array_spec
 from ngffkit.discover.documents import Metadata
 from ngffkit.discover.walk import join
-from ngffkit.editing.jobs import Link, factors_of, links
+from ngffkit.editing.coarser import missing_grids
+from ngffkit.editing.jobs import Link, links
 from ngffkit.editing.place import refuse
 from ngffkit.errors import NgffError, Problem
 from ngffkit.execute.cutting import cut_up, whole
@@ -26,7 +27,6 @@ from ngffkit.planning.layouts import layout_of
 from ngffkit.planning.memory import Room, fitting_threads, least, share_out
 from ngffkit.planning.options import WriteOptions
 from ngffkit.planning.planner import compression_of
-from ngffkit.pyramids import grids, ladder
 from ngffkit.reduce.methods import METHODS, method_of
 from ngffkit.rewriting.asked import MAGS
 from ngffkit.sources.arranged import Arrangement
@@ -173,17 +173,7 @@ def _known(image: Image) -> str | None:
 
 def _missing(opened: Opened, image: Image, write: WriteOptions, method: str) -> tuple[Level, ...]:
     """Return the levels of the mags that are asked for and are not there."""
-    base = image.base
-    rungs = ladder(
-        base,
-        mags=write.mags,
-        coarsest=write.coarsest,
-        until=write.until,
-        sampling=write.sampling,
-    )
-    there = {factors_of(level.grid, base) for level in image.levels}
-    made = zip(rungs, grids(base, rungs, stride=METHODS[method].stride), strict=True)
-    wanted = [grid for rung, grid in made if rung.factors not in there]
+    wanted = missing_grids(image, write, METHODS[method])
     folder = join(getattr(opened.store, "root", ""), opened.node.path)
     return tuple(map(Level, _names([lv.path for lv in image.levels], len(wanted), folder), wanted))
 

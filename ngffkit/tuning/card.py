@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from ngffkit.access.lines import Line
-from ngffkit.cards import Table, card, html_table, text_table, without_empty
-from ngffkit.planning.card import WIDTH, lasting
+from ngffkit.cards import (
+    Table,
+    card,
+    html_table,
+    plain,
+    text_table,
+    times,
+    without_empty,
+    wrapped,
+)
+from ngffkit.planning.card import lasting
 from ngffkit.planning.options import about
 from ngffkit.tuning.advice import Advice
 from ngffkit.tuning.costs import Row, over
@@ -40,23 +49,23 @@ def text_of(tuning: Tuning) -> str:
     str
         Facts, a table of mags, one of patterns, the advice; then the same for labels.
     """
-    lines = _wrapped(f"tune: {tuning.url}", "", "      ")
+    lines = wrapped(f"tune: {tuning.url}", "", "      ")
     facts = list(_facts(tuning))
     width = max(len(name) for name, _ in facts) + 2
     for name, value in facts:
-        lines += _wrapped(value, name.ljust(width), " " * width)
+        lines += wrapped(value, name.ljust(width), " " * width)
     for table in (_mags(tuning), _patterns(tuning)):
         lines += ["", *text_table(table)]
     lines += ["", _heading(tuning)]
     for i, item in enumerate(tuning.advice, 1):
-        lines += _wrapped(f"{item.title}: {_gain(item.gain)}", f"  {i}. ", "     ")
+        lines += wrapped(f"{item.title}: {_gain(item.gain)}", f"  {i}. ", "     ")
         for part in (item.reason, f"rule: {item.rule}", *_tail(item), item.command):
-            lines += _wrapped(part, "     ", "       ")
+            lines += wrapped(part, "     ", "       ")
     if len(tuning.advice) > 1:
-        lines += _wrapped(f"all together: {_together(tuning)}", "  ", "     ")
-        lines += _wrapped(tuning.command, "     ", "       ")
+        lines += wrapped(f"all together: {_together(tuning)}", "  ", "     ")
+        lines += wrapped(tuning.command, "     ", "       ")
     for problem in _left(tuning):
-        lines += _wrapped(f"note: {problem}", "  ", "     ")
+        lines += wrapped(f"note: {problem}", "  ", "     ")
     for name, label in tuning.labels.items():
         lines += ["", f"{name}", *(f"  {line}" for line in text_of(label).splitlines()[1:])]
     return "\n".join(line.rstrip() for line in lines)
@@ -70,12 +79,12 @@ def html_of(tuning: Tuning) -> str:
     tuning : Tuning
         Of any image.
     """
-    return card(f"tune: {_plain(_name(tuning))}", _body(tuning))
+    return card(f"tune: {plain(_name(tuning))}", _body(tuning))
 
 
 def _body(tuning: Tuning) -> str:
     rows = "".join(
-        f"<tr><th>{html.escape(name)}</th><td>{html.escape(_plain(value))}</td></tr>"
+        f"<tr><th>{html.escape(name)}</th><td>{html.escape(plain(value))}</td></tr>"
         for name, value in _facts(tuning)
     )
     items = "".join(_item(item) for item in tuning.advice)
@@ -88,7 +97,7 @@ def _body(tuning: Tuning) -> str:
     notes = "".join(f"<div>note: {html.escape(text)}</div>" for text in _left(tuning))
     tables = html_table(_mags(tuning)) + html_table(_patterns(tuning))
     labels = "".join(
-        f"<details><summary>{html.escape(_plain(name))}: {html.escape(_heading(label))}</summary>"
+        f"<details><summary>{html.escape(plain(name))}: {html.escape(_heading(label))}</summary>"
         f"{_body(label)}</details>"
         for name, label in tuning.labels.items()
     )
@@ -100,7 +109,7 @@ def _body(tuning: Tuning) -> str:
 
 def _item(item: Advice) -> str:
     small = "".join(
-        f"<small>{html.escape(_plain(text))}</small>"
+        f"<small>{html.escape(plain(text))}</small>"
         for text in (f"rule: {item.rule}", *_tail(item))
     )
     return (
@@ -167,10 +176,10 @@ def _mag_row(mag: Mag) -> tuple[str, ...]:
         objects += f" of {layout.objects:,}"
     return (
         mag.name,
-        _times(mag.grid.shape),
-        _times(layout.chunks),
+        times(mag.grid.shape),
+        times(layout.chunks),
         about(layout.chunk_nbytes),
-        _times(layout.shards) if layout.shards else "",
+        times(layout.shards) if layout.shards else "",
         ", ".join(layout.codecs) or "none",
         _ratio(census.ratio) if census.ratio else "",
         objects,
@@ -278,24 +287,7 @@ def _together(tuning: Tuning) -> str:
 def _left(tuning: Tuning) -> list[str]:
     """Return the problems that no advice says already."""
     said = {item.reason for item in tuning.advice}
-    return [_plain(p.message) for p in tuning.problems if p.message not in said]
+    return [plain(p.message) for p in tuning.problems if p.message not in said]
 
 
 # --- how it is shown ------------------------------------------------------------------------------
-
-
-def _times(shape: Sequence[int]) -> str:
-    return "×".join(map(str, shape))
-
-
-def _plain(text: str) -> str:
-    """Keep control characters of names off the terminal and out of the lines."""
-    return "".join(c if c.isprintable() else "�" for c in text)
-
-
-def _wrapped(text: str, head: str, rest: str) -> list[str]:
-    import textwrap
-
-    return textwrap.wrap(
-        _plain(text), WIDTH, initial_indent=head, subsequent_indent=rest, break_on_hyphens=False
-    ) or [head]

@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from ngffkit import typed
+
 
 def spelled(url: str, options: Mapping[str, Any], *, in_place: bool) -> tuple[str, str]:
     """Return the lines of Python and of the command line that carry advice out.
@@ -33,17 +35,9 @@ def spelled(url: str, options: Mapping[str, Any], *, in_place: bool) -> tuple[st
     name = "downsample" if set(options) == {"mags"} and in_place else "rewrite"
     given = dict(options)
     words = [f"{key}={value!r}" for key, value in given.items()]
-    flags = [f"--{key} {_typed(value)}" for key, value in given.items()]
+    flags = [f"--{key} {typed.spelled(value)}" for key, value in given.items()]
     if not in_place:
         words.insert(0, "'copy.zarr'" if name == "downsample" else "target='copy.zarr'")
         flags.append("--to copy.zarr")
     python = f"ngffkit.{name}({', '.join([repr(url), *words])})"
     return python, " ".join(["ngffkit", name, *flags, shlex.quote(url)])
-
-
-def _typed(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ",".join(f"{k}={v}" for k, v in value.items())
-    if isinstance(value, list):
-        return ",".join(map(str, value))
-    return "none" if value is None else str(value)

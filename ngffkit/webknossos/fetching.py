@@ -24,6 +24,7 @@ from ngffkit.stores.targets import open_target
 from ngffkit.tree import images_of
 from ngffkit.webknossos import client as official
 from ngffkit.webknossos.layers import write
+from ngffkit.webknossos.staging import names_of
 from ngffkit.writing import convert
 
 
@@ -99,13 +100,7 @@ def download(
         name, root, headers = official.streamed(client, address)
     found = api.find(root, Wanted(), "error", {"headers": headers} if headers else None)
     there = dict(images_of(found.store, found.node, "error"))
-    names = list(there) if layers is None else list(layers)
-    for layer in names:
-        if layer not in there:
-            raise NgffError(f"layers: there is no {layer!r}; there are {', '.join(there)}")
-    if not names:
-        raise NgffError(f"layers: none were chosen; there are {', '.join(there)}")
-    parts = {layer: _part(there[layer], layer, mag, box) for layer in names}
+    parts = {layer: _part(there[layer], layer, mag, box) for layer in names_of(there, layers)}
     called = re.sub(r"[^\w.-]+", "_", name) or "dataset"
     return _assemble(parts, place.url, {"name": called} | options, progress)
 

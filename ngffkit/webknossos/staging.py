@@ -29,13 +29,24 @@ def chosen(document: Mapping[str, Any], layers: Collection[str] | None) -> dict[
         When there is no such layer; the message lists them.
     """
     known = {str(layer["name"]): layer for layer in document["dataLayers"]}
+    return {**document, "dataLayers": [known[name] for name in names_of(known, layers)]}
+
+
+def names_of(known: Collection[str], layers: Collection[str] | None) -> list[str]:
+    """Return the layers that were asked for, all when none were named.
+
+    Raises
+    ------
+    NgffError
+        When one isn't there, or none is left; the message lists them.
+    """
     names = list(known) if layers is None else list(layers)
     for name in names:
         if name not in known:
             raise NgffError(f"layers: there is no {name!r}; there are {', '.join(known)}")
     if not names:
         raise NgffError(f"layers: none were chosen; there are {', '.join(known)}")
-    return {**document, "dataLayers": [known[name] for name in names]}
+    return names
 
 
 def stage(document: Mapping[str, Any], root: Path, folder: Path) -> tuple[int, int]:

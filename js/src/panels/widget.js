@@ -22,6 +22,7 @@ import { names } from "./names.js";
 import { plot } from "./plot.js";
 import { run } from "./run.js";
 import { tabs } from "./tabs.js";
+import palette from "../palette.css";
 import style from "./style.css";
 
 /** @type {Record<string, Kind>} */
@@ -47,10 +48,10 @@ function dress(el) {
   const root = /** @type {Document | ShadowRoot} */ (el.getRootNode());
   const place = root instanceof ShadowRoot ? root : document.head;
   const old = place.querySelector("style[data-nk-panels]");
-  if (old) old.textContent = style;
+  if (old) old.textContent = palette + style;
   else {
     const sheet = h("style", { "data-nk-panels": true });
-    sheet.textContent = style;
+    sheet.textContent = palette + style;
     place.append(sheet);
   }
 }
