@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -127,3 +128,18 @@ def test_what_makes_no_sense_is_refused(
 
 def test_every_flag_is_of_one_of_the_commands():
     assert {name for flag in FLAGS for name in flag.commands} == {"tune", "benchmark", "rewrite"}
+
+
+def test_warnings_for_those_who_write_programs_stay_unsaid(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def warn(*_: object) -> int:
+        warnings.warn("unclosed <socket>", ResourceWarning, stacklevel=1)
+        warnings.warn("old spelling", DeprecationWarning, stacklevel=1)
+        warnings.warn("a voxel size is missing", UserWarning, stacklevel=1)
+        warnings.warn("a voxel size is missing", UserWarning, stacklevel=1)
+        return 0
+
+    monkeypatch.setattr("ngffkit.cli.program._commands", lambda: {"info": warn})
+    assert main(["info", "x"]) == 0
+    assert capsys.readouterr().err == "ngffkit: a voxel size is missing\n"

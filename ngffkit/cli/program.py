@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 
 from ngffkit.cli.caching import keep
-from ngffkit.cli.console import tell, tell_error, tell_problems
+from ngffkit.cli.console import tell, tell_error, tell_problems, warnings_told
 from ngffkit.cli.parsing import Typed, parse, places_of
 from ngffkit.errors import NgffError
 
@@ -34,24 +33,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     if typed.wrong:
         tell_problems(typed.wrong, typed.spelled)
         return REFUSED
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with warnings_told():
         try:
             keep(typed)
-            status = _commands()[typed.command](typed)
+            return _commands()[typed.command](typed)
         except NgffError as err:
             tell_error(err, typed.spelled)
-            status = REFUSED
+            return REFUSED
         except KeyboardInterrupt:
             tell(_stopped(typed))
-            status = STOPPED
+            return STOPPED
         except BrokenPipeError:
             # what is still buffered has nobody to read it
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
-    for message in dict.fromkeys(str(warning.message) for warning in caught):
-        tell(message)
-    return status
 
 
 def _stopped(typed: Typed) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import warnings
 from typing import Any
 
-from ngffkit.cli.console import say, tell
+from ngffkit.cli.console import say, tell, warnings_told
 from ngffkit.cli.parsing import Typed
 
 _OPTIONS = ("host", "port", "token", "name", "image")
@@ -30,11 +29,8 @@ def serve(typed: Typed) -> int:
     given: dict[str, Any] = {key: typed.given[key] for key in _OPTIONS if key in typed.given}
     given |= {key: list(typed.given[key]) for key in ("origins", "hosts") if key in typed.given}
     options = typed.given.get("storage_options", {})
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with warnings_told():
         server = doors.serve(typed.places[0], storage_options=options, **given)
-    for warning in caught:
-        tell(str(warning.message))
     with server:
         links = server.links()
         if typed.given.get("json"):
