@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ledger import Ledger
 
 CORPUS = Path(
     os.environ.get("NGFFKIT_CORPUS", Path(__file__).parents[1] / ".." / "shared" / "corpus")
@@ -24,3 +26,12 @@ def corpus() -> Path:
     if not (CORPUS / "truth_zarr.json").exists():
         pytest.skip("no corpus here: set NGFFKIT_CORPUS to run on real data")
     return CORPUS
+
+
+@pytest.fixture(scope="session")
+def ledger() -> Iterator[Ledger]:
+    """Count what comes of faults; the counts are kept where `NGFFKIT_LEDGER` says."""
+    book = Ledger()
+    yield book
+    if "NGFFKIT_LEDGER" in os.environ:
+        book.save(Path(os.environ["NGFFKIT_LEDGER"]))
