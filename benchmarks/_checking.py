@@ -1,10 +1,11 @@
-"""Whether a converted image holds the pixels of its slices, read by zarr-python, not by ngffkit.
+"""Whether an image holds the pixels it was made of, read by zarr-python, not by ngffkit.
 
-    python benchmarks/_checking.py SLICES IMAGE [--labels]
+    python benchmarks/_checking.py SOURCE IMAGE [--labels]     SOURCE: a folder of slices, or .npy
 
 Prints JSON: ``exact``, whether level 0 is equal, voxel by voxel; ``mag2``, by how much the next
-level is off the mean of 2 x 2 x 2 at most, or for labels, whether each id is one of its eight;
-``layout``, shape, chunks, shards and codecs of level 0. Piece by piece, so any size goes.
+level is off the mean of 2 x 2 x 2 at most, or for labels, 1 where an id is none of its eight, and
+null where that level is not half as large; ``mags``, how many there are; ``layout``, chunks,
+shards and codecs of level 0; ``stored``, bytes of all files. Piece by piece, so any size goes.
 """
 
 from __future__ import annotations
@@ -12,12 +13,17 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections.abc import Sequence
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from harness import Contender
 
 DEPTH = 64
 
@@ -83,19 +89,36 @@ def halved(array: Any, shape: tuple[int, ...]) -> bool:
     )
 
 
-def check(slices: Path, image: Path, *, labels: bool) -> dict[str, Any]:
-    """Compare an image with its slices."""
-    import imagecodecs
+class Source:
+    """What an image was made of: slices in the order of their names, or an array in a file."""
 
-    files = sorted(slices.iterdir())
-    fine, coarse, *_ = [*arrays_of(image), None]
-    exact, off = True, 0.0
-    shape = (len(files), *imagecodecs.imread(str(files[0])).shape)
+    def __init__(self, path: Path) -> None:
+        import imagecodecs
+
+        if path.is_dir():
+            self.files = sorted(path.iterdir())
+            self.shape = (len(self.files), *imagecodecs.imread(str(self.files[0])).shape)
+        else:
+            self.array = np.load(path, mmap_mode="r")
+            self.files, self.shape = [], self.array.shape
+
+    def planes(self, start: int) -> Sequence[np.ndarray]:
+        """Return `DEPTH` planes, or as many as there are."""
+        if self.files:
+            return decoded(self.files[start : start + DEPTH])
+        return list(self.array[start : start + DEPTH])
+
+
+def check(path: Path, image: Path, *, labels: bool) -> dict[str, Any]:
+    """Compare an image with what it was made of."""
+    source, arrays = Source(path), arrays_of(image)
+    fine, coarse, *_ = [*arrays, None]
+    exact, off, shape = True, 0.0, source.shape
     # levels that some pad to whole shards count too; those that shrink by other factors don't
     if coarse is not None and not halved(coarse, shape):
         coarse = None
-    for start in range(0, len(files), DEPTH):
-        planes = decoded(files[start : start + DEPTH])
+    for start in range(0, shape[0], DEPTH):
+        planes = source.planes(start)
         rows = max(2, BAND_BYTES // (len(planes) * planes[0][0].nbytes) // 128 * 128)
         for y in range(0, shape[1], rows):
             band = np.stack([plane[y : y + rows] for plane in planes])
@@ -106,24 +129,71 @@ def check(slices: Path, image: Path, *, labels: bool) -> dict[str, Any]:
                 size = (depth // 2, height // 2, width // 2)
                 found = part_of(coarse, (start // 2, y // 2, 0), size)
                 off = max(off, away(bins, found, labels=labels))
-    codecs = [type(c).__name__ for c in fine.compressors]
-    layout = {
-        "shape": fine.shape,
-        "chunks": fine.chunks,
-        "shards": fine.shards,
-        "codecs": codecs,
+    return {
+        "exact": bool(exact) and fine.dtype == band.dtype,
+        "mag2": None if coarse is None else off,
+        "mags": len(arrays),
+        "layout": layout_of(fine),
+        "stored": sum(file.stat().st_size for file in image.rglob("*") if file.is_file()),
     }
-    return {"exact": bool(exact), "mag2": None if coarse is None else off, "layout": layout}
+
+
+def layout_of(array: Any) -> str:
+    """Say what chunks, shards and codecs an array has."""
+
+    def by(shape: Sequence[int]) -> str:
+        sizes = shape[-3:]
+        return f"{sizes[0]}³" if len(set(sizes)) == 1 else "×".join(map(str, sizes))
+
+    codecs = [
+        f"{type(codec).__name__.removesuffix('Codec')} {getattr(codec, 'level', '')}".strip()
+        for codec in array.compressors
+    ]
+    shards = f" in {by(array.shards)}" if array.shards else ""
+    return f"{by(array.chunks)}{shards}, {' '.join(codecs) or 'plain'}"
+
+
+def verifier(
+    source: Path, image: Path, levels: int, *, labels: bool = False
+) -> Callable[[Contender], str]:
+    """Return what a case's `verify` calls: compares in another process, and says what is wrong."""
+    words = [sys.executable, __file__, source, image, *(["--labels"] if labels else [])]
+
+    def verify(who: Contender) -> str:
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or [""])[-1]
+            return f"what it wrote can't be read: {last[:200]}"
+        found = json.loads(done.stdout)
+        who.figures |= {
+            "stored MB": found["stored"] / 1e6,
+            "mag 2": said_of(found["mag2"], labels=labels),
+            "layout": found["layout"],
+        }
+        if not found["exact"]:
+            return "other pixels"
+        return "" if found["mags"] >= levels else f"wrote {found['mags']} mags of {levels}"
+
+    return verify
+
+
+def said_of(off: float | None, *, labels: bool) -> str:
+    """Say how the first coarser level compares with the finest."""
+    if off is None:
+        return "of another size"
+    if labels:
+        return "new ids" if off else "ids of their bins"
+    return f"mean, off by {off:.2g} at most" if off <= 1 else f"another method: off by {off:.3g}"
 
 
 def main() -> None:
     """Check once."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("slices", type=Path)
+    parser.add_argument("source", type=Path)
     parser.add_argument("image", type=Path)
     parser.add_argument("--labels", action="store_true")
     args = parser.parse_args()
-    print(json.dumps(check(args.slices, args.image, labels=args.labels)))
+    print(json.dumps(check(args.source, args.image, labels=args.labels)))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -72,23 +73,34 @@ def measure(command: Sequence[str | Path], timeout: float = 1800) -> Measured:
         peak, ended = [0], threading.Event()
         watch = threading.Thread(target=_watch, args=(process.pid, peak, ended), daemon=True)
         watch.start()
-        killer = threading.Timer(timeout, os.killpg, (process.pid, signal.SIGKILL))
+        killer = threading.Timer(timeout, _end, (process.pid,))
         killer.start()
         try:
             # the usage of children that were waited for is included
             _, status, usage = os.wait4(process.pid, 0)
         except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
+            _end(process.pid)
+            process.wait()
             raise
+        finally:
+            # who is interrupted does not wait for the timer, nor does it kill others by this number
+            killer.cancel()
+            ended.set()
         wall, busy = time.perf_counter() - began, _busy() - busy
         process.returncode = os.waitstatus_to_exitcode(status)
-        killer.cancel()
-        ended.set()
         watch.join()
-        output.seek(max(0, output.tell() - 2000))
+        output.seek(max(0, output.tell() - 100_000))
         said = output.read().decode(errors="replace")
     others = max(0.0, busy - usage.ru_utime - usage.ru_stime) / wall
     return Measured(wall, usage.ru_utime, usage.ru_stime, peak[0], others, process.returncode, said)
+
+
+def _end(pid: int) -> None:
+    """Kill a process, those of its group, and its descendants: a server may have left the group."""
+    below = list(_tree(pid))[1:]
+    for kill, number in [(os.killpg, pid), *((os.kill, each) for each in below)]:
+        with contextlib.suppress(ProcessLookupError):  # it has ended
+            kill(number, signal.SIGKILL)
 
 
 def _watch(pid: int, peak: list[int], ended: threading.Event) -> None:

@@ -1,6 +1,6 @@
 """EM-like data for the benchmark of conversion: made the same everywhere, kept for the next run.
 
-    python benchmarks/em_data.py FOLDER [NAME ...]        names: png8 tif8 tif16 png16 labels32 ...
+    python benchmarks/em_data.py FOLDER [NAME ...]        names: png8 tif16 png16 labels32 vol8 ...
 
 A block of tissue, 512 voxels wide and periodic, is made once: cells with curved walls (a Voronoi
 diagram of random seeds), smooth cytoplasm, dark blobs. Slices of any size are cut from it, at full
@@ -13,8 +13,10 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -162,7 +164,7 @@ class Recipe:
     shape : tuple of int
         z, y, x.
     ending : str
-        ``png``, ``tif`` (plain) or ``deflate.tif``; each of one strip.
+        ``png``, ``tif`` (plain) or ``deflate.tif``, each of one strip; ``npy``, all in one file.
     distinct : int
         Slices that are made; further ones are links to them, in turn.
     level : int
@@ -183,6 +185,7 @@ class Recipe:
 
 
 CUBE = (512, 512, 512)
+SMALL = (256, 256, 256)
 
 RECIPES = {
     "png8": Recipe(uint8, CUBE, "png"),
@@ -195,10 +198,15 @@ RECIPES = {
     "flat8": Recipe(uint8, (8192, 1024, 1024), "png", 128, 1),
     "wide_png": Recipe(uint8, (24, 20_000, 20_000), "png", 2, 1),
     "wide_tif": Recipe(uint8, (24, 20_000, 20_000), "deflate.tif", 2, 1),
-    # for a quick look
-    "tiny_png8": Recipe(uint8, (128, 256, 256), "png"),
-    "tiny_tif16": Recipe(uint16, (128, 256, 256), "tif"),
-    "tiny_labels32": Recipe(labels, (128, 256, 256), "tif"),
+    # whole, for what begins with an array
+    "vol8": Recipe(uint8, CUBE, "npy"),
+    "vol16": Recipe(uint16, CUBE, "npy"),
+    # for the quick mode
+    "small_png8": Recipe(uint8, SMALL, "png"),
+    "small_tif16": Recipe(uint16, SMALL, "tif"),
+    "small_labels32": Recipe(labels, SMALL, "tif"),
+    "small_vol8": Recipe(uint8, SMALL, "npy"),
+    "small_vol16": Recipe(uint16, SMALL, "npy"),
 }
 
 
@@ -215,41 +223,65 @@ def save(plane: Plane, path: Path, level: int) -> None:
         tifffile.imwrite(path, plane, rowsperstrip=plane.shape[0], **options)
 
 
+def path_of(name: str, folder: Path) -> Path:
+    """Return where a stack is, or will be: a folder of slices, or a file."""
+    return folder / (f"{name}.npy" if RECIPES[name].ending == "npy" else name)
+
+
 def build(name: str, folder: Path, tissue: Tissue) -> Path:
-    """Make a stack unless it is there already; return where its slices are.
+    """Make a stack unless it is there already; return where it is.
 
     Parameters
     ----------
     name : str
         One of `RECIPES`.
     folder : Path
-        Holds one folder per stack.
+        Holds the stacks.
     tissue : Tissue
         What to cut slices from; one for several stacks saves time.
     """
-    recipe, target = RECIPES[name], folder / name
+    recipe, target = RECIPES[name], path_of(name, folder)
     if target.exists():
         return target
-    part = folder / f"{name}.part"
+    _ = tissue.neighbours, tissue.texture  # before the threads
+    # wide planes take gigabytes while they are made
+    threads = 1 if recipe.shape[1] * recipe.shape[2] > 2**26 else os.cpu_count()
+    make = whole if recipe.ending == "npy" else slices
+    with ThreadPoolExecutor(threads) as pool:
+        part = make(recipe, folder / f"{name}.part", tissue, pool)
+    part.rename(target)  # a stack that is there is whole
+    return target
+
+
+def slices(recipe: Recipe, part: Path, tissue: Tissue, pool: ThreadPoolExecutor) -> Path:
+    """Make a folder of slices."""
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     depth, *plane = recipe.shape
     distinct = min(depth, recipe.distinct or depth)
-    _ = tissue.neighbours, tissue.texture  # before the threads
 
     def one(z: int) -> None:
         path = part / f"slice_{z:05d}.{recipe.ending}"
         save(recipe.make(tissue, z, (plane[0], plane[1])), path, recipe.level)
 
-    # wide planes take gigabytes while they are made
-    threads = 1 if plane[0] * plane[1] > 2**26 else os.cpu_count()
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(one, range(distinct)))
+    list(pool.map(one, range(distinct)))
     for z in range(distinct, depth):
         path = part / f"slice_{z:05d}.{recipe.ending}"
         path.symlink_to(f"slice_{z % distinct:05d}.{recipe.ending}")
-    part.rename(target)  # a stack that is there is whole
-    return target
+    return part
+
+
+def whole(recipe: Recipe, part: Path, tissue: Tissue, pool: ThreadPoolExecutor) -> Path:
+    """Make one file of NumPy's."""
+    dtype = {uint8: np.uint8, uint16: np.uint16, labels: np.uint32}[recipe.make]
+    out = np.lib.format.open_memmap(part, "w+", dtype, recipe.shape)
+
+    def one(z: int) -> None:
+        out[z] = recipe.make(tissue, z, recipe.shape[1:])
+
+    list(pool.map(one, range(recipe.shape[0])))
+    out.flush()
+    return part
 
 
 def data_folder(folder: Path) -> Path:
@@ -257,6 +289,15 @@ def data_folder(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ".gitignore").write_text("*\n")
     return folder
+
+
+def made(names: Iterable[str], folder: Path) -> dict[str, Path]:
+    """Return where stacks are, by name; those that aren't there are made, in another process."""
+    out = {name: path_of(name, folder) for name in names}
+    if missing := [name for name, path in out.items() if not path.exists()]:
+        print(f"making {', '.join(missing)}", file=sys.stderr, flush=True)
+        subprocess.run([sys.executable, __file__, folder, *missing], check=True, stdout=sys.stderr)
+    return out
 
 
 def main() -> None:

@@ -111,6 +111,9 @@ class Case:
         Called after a contender's first run, with the contender; returns what is wrong, or ``""``.
     note : str
         What the page says of the case: sizes, layout, what is counted.
+    together : sequence of str, optional
+        One command that measures all contenders, with their turns inside, e.g. in one browser. It
+        tells ``together``: by contender, ``runs``, ``version``, ``wrong`` and ``figures``.
     """
 
     name: str
@@ -119,6 +122,7 @@ class Case:
     before: Callable[[], None] | None = None
     verify: Callable[[Contender], str] | None = None
     note: str = ""
+    together: Sequence[str | Path] = ()
 
 
 #: A section: a context in which its cases can run, i.e. data and servers are there.
@@ -131,8 +135,19 @@ def python_of(name: str) -> Path:
     return own if own.exists() else Path(sys.executable)
 
 
+def command(name: str, job: str, asked: dict[str, Any]) -> list[str | Path]:
+    """Return the command by which a contender does a job; what scripts share can be imported."""
+    shared = HERE / "contenders"
+    script = shared / name / f"{job}.py"
+    # env becomes the interpreter: no process more, and only this one has the path
+    return ["env", f"PYTHONPATH={shared}", python_of(name), script, json.dumps(asked)]
+
+
 def contenders(job: str, asked: dict[str, Any], names: Sequence[str] = ()) -> list[Contender]:
-    """Return those who can do a job: who has ``contenders/<name>/<job>.py`` and is installed.
+    """Return those who can do a job: who has ``contenders/<name>/<job>.py``.
+
+    Who is not installed gets a line that says so, ngffkit above all: a table that lacks somebody
+    would look complete.
 
     Parameters
     ----------
@@ -146,16 +161,21 @@ def contenders(job: str, asked: dict[str, Any], names: Sequence[str] = ()) -> li
     out = []
     for script in sorted((HERE / "contenders").glob(f"*/{job}.py")):
         name = script.parent.name
-        python = VENVS / name / "bin" / "python"
-        if (names and name not in names) or not python.exists():
+        if names and name not in names:
             continue
-        kind: Kind = {"ngffkit": "ours", "limit": "limit"}.get(name, "peer")  # type: ignore[assignment]
-        out.append(Contender(name.replace("_", "-"), [python, script, json.dumps(asked)], kind))
+        kind: Kind = {"ngffkit": "ours", "limit": "limit", "obstore": "limit"}.get(name, "peer")  # type: ignore[assignment]
+        who = Contender(name.replace("_", "-"), command(name, job, asked), kind)
+        if not (VENVS / name / "bin" / "python").exists():
+            who.wrong = "not installed: make bench-peers"
+        out.append(who)
     return sorted(out, key=lambda who: ("ours", "limit", "peer").index(who.kind))
 
 
 def run_case(case: Case, rounds: int, timeout: float = 1800) -> None:
     """Let all contenders do a job, in turns, each round in another order."""
+    if case.together:
+        _run_together(case, timeout)
+        return
     for i in range(rounds):
         turn = i % max(len(case.contenders), 1)
         for who in [*case.contenders[turn:], *case.contenders[:turn]]:
@@ -176,12 +196,28 @@ def _run_once(case: Case, who: Contender, timeout: float) -> None:
     if who.wrong:
         who.runs.clear()
         return
-    taken = {"wall": run.wall, "cpu": run.cpu, "peak": run.peak, "others": run.others}
+    taken = {"wall": run.wall, "cpu": run.cpu, "others": run.others}
+    if run.peak:  # else it had ended before anybody looked
+        taken["peak"] = run.peak
     who.runs.append(
         taken | {k: told[k] for k in ("wall", "cpu", "requests", "nbytes") if k in told}
     )
     who.version = told.get("version", who.version)
     who.figures |= told.get("figures", {})
+
+
+def _run_together(case: Case, timeout: float) -> None:
+    """Let one process measure all of them; only what it tells counts, since memory is shared."""
+    run = measure(case.together, timeout)
+    told = result_of(run.said)
+    wrong = _wrong(case, run, told)
+    for who in case.contenders:
+        found = told.get("together", {}).get(who.name, {"wrong": "nothing was said of it"})
+        who.wrong = wrong or found.get("wrong", "")
+        runs = [] if who.wrong else found.get("runs", [])
+        who.runs = [{**one, "others": run.others} for one in runs]
+        who.version, who.figures = found.get("version", ""), found.get("figures", {})
+        print(f"  {case.name} {who.name}: {who.wrong or 'measured'}", file=sys.stderr)
 
 
 def result_of(said: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Predicted and measured: requests, bytes and seconds of five layouts by six patterns.
 
-    python benchmarks/predict.py [--side 256] [--rounds 3] [--latency 0.03] [--json FILE]
+    python benchmarks/predict.py [--side 256] [--rounds 3] [--latency 0.03] [--layouts v2-32,v3-64]
 
 Each layout is read from a folder and over HTTP with latency, by a server in a process of its own,
 which shares the processors with the reader. Requests and bytes must be equal; the ratio of
@@ -10,7 +10,6 @@ predicted to measured seconds is printed, and the share that lies within a facto
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -25,10 +24,12 @@ import numpy as np
 
 import ngffkit as nk
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from makers import How, write
+HERE = Path(__file__).parent
+TESTS = str(HERE.parent / "tests")
+sys.path[:0] = [TESTS, str(HERE)]
 
-TESTS = sys.path[0]
+import alone  # noqa: E402 - scripts beside this one, and of the tests
+from makers import How, write  # noqa: E402
 
 #: What is written, by name; all of one level.
 LAYOUTS = {
@@ -139,16 +140,28 @@ def show(rows: list[Compared]) -> None:
             f"{row.nbytes / 1e6:>8.2f} {_word(row):>5} "
             f"{row.predicted * 1e3:>8.2f} ms {row.measured * 1e3:>8.2f} ms {row.ratio:>6.2f}"
         )
+    for what, found in figures(rows)["predicted / measured"].items():
+        print(
+            f"{what}: {found['within a factor of two']} of {found['patterns']} within 2x "
+            f"(ratios {found['least']:.2f} to {found['most']:.2f}), "
+            f"{found['requests and bytes exact']} exact"
+        )
+
+
+def figures(rows: list[Compared]) -> dict[str, Any]:
+    """Return what it comes to: by line, cold and warm."""
+    out = {}
     for way in sorted({row.way for row in rows}):
         for state in ("cold", "warm"):
             some = [row for row in rows if (row.way, row.state) == (way, state)]
-            near = sum(0.5 <= row.ratio <= 2 for row in some)
-            exact = f", {sum(row.exact for row in some)} exact in requests and bytes"
-            print(
-                f"{way} {state}: {near} of {len(some)} within 2x "
-                f"(ratios {min(r.ratio for r in some):.2f} to {max(r.ratio for r in some):.2f})"
-                f"{exact if state == 'cold' else ''}"
-            )
+            out[f"{way}, {state}"] = {
+                "patterns": len(some),
+                "requests and bytes exact": sum(row.exact for row in some),
+                "within a factor of two": sum(0.5 <= row.ratio <= 2 for row in some),
+                "least": min(row.ratio for row in some),
+                "most": max(row.ratio for row in some),
+            }
+    return {"predicted / measured": out}
 
 
 def main() -> None:
@@ -157,27 +170,24 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--latency", type=float, default=0.03)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--layouts", default=",".join(LAYOUTS), help="some of them")
+    parser.add_argument("--tell", action="store_true", help="a line for the harness, too")
     args = parser.parse_args()
     rows: list[Compared] = []
+    layouts = args.layouts.split(",")
     with tempfile.TemporaryDirectory() as folder:
-        for name, how in LAYOUTS.items():
+        for name in layouts:
+            how = LAYOUTS[name]
             write(Path(folder, name), [pixels(args.side, how.dims)], how)
         os.sync()
-        for name in LAYOUTS:
+        for name in layouts:
             rows += compare("folder", name, f"{folder}/{name}", args.rounds)
         with server(Path(folder), args.latency) as url:
-            for name in LAYOUTS:
+            for name in layouts:
                 rows += compare("http", name, f"{url}/{name}", args.rounds)
     show(rows)
-    if args.json:
-        kept: list[dict[str, Any]] = [
-            {"way": r.way, "layout": r.layout, "pattern": r.pattern, "state": r.state}
-            | {"exact": r.exact, "requests": r.requests, "nbytes": r.nbytes}
-            | {"predicted": r.predicted, "measured": r.measured, "ratio": r.ratio}
-            for r in rows
-        ]
-        args.json.write_text(json.dumps(kept, indent=1))
+    if args.tell:
+        alone.tell(figures(rows))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How quickly a notebook answers while a panel converts: ``responsive.py [SECONDS]``.
+"""How quickly a notebook answers while a panel converts: ``responsive.py [SECONDS] [--tell]``.
 
 A real kernel, as JupyterLab starts it, holds the Convert panel. One stack after the other is
 converted from it, and all the while a cell is run every half second. What counts is the time from
@@ -7,6 +7,7 @@ sending that cell to having its answer; the slowest must stay below a second.
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 import sys
@@ -15,6 +16,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+import alone
 from jupyter_client.manager import start_new_kernel
 
 #: What the kernel does: a stack in a folder, a panel, and a conversion that begins when one ends.
@@ -74,8 +78,8 @@ def value(client: Any, expression: str) -> Any:
     return json.loads(eval(reply["content"]["user_expressions"]["it"]["data"]["text/plain"]))  # noqa: S307 - what we asked for
 
 
-def main(seconds: float) -> None:
-    """Convert for some time, ask all the while, and print how long answers took."""
+def measure(seconds: float) -> dict[str, float]:
+    """Convert for some time, ask all the while; return how long answers took."""
     manager, client = start_new_kernel()
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -93,17 +97,34 @@ def main(seconds: float) -> None:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
     busy.sort()
-    print(f"{seconds:.0f} s, {len(ended)} conversions ({ended.count('done')} whole), {left} left")
-    print(f"an idle kernel answers in {1000 * statistics.median(idle):.0f} ms (median of 20)")
-    middle, most = statistics.median(busy), busy[-1]
-    tail = busy[int(0.99 * len(busy))]
-    print(
-        f"while it converts: median {1000 * middle:.0f} ms, 99 % {1000 * tail:.0f} ms, slowest "
-        f"{1000 * most:.0f} ms of {len(busy)} cells"
-    )
-    if most >= 1:
+    return {
+        "idle, median ms": 1000 * statistics.median(idle),
+        "converting, median ms": 1000 * statistics.median(busy),
+        "99 %, ms": 1000 * busy[int(0.99 * len(busy))],
+        "slowest, ms": 1000 * busy[-1],
+        "cells": len(busy),
+        "conversions": len(ended),
+        "of them whole": ended.count("done"),
+        "left behind": left,
+    }
+
+
+def main() -> None:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("seconds", nargs="?", type=float, default=600.0)
+    parser.add_argument("--tell", action="store_true", help="a line for the harness, too")
+    args = parser.parse_args()
+    found = measure(args.seconds)
+    for what, figure in found.items():
+        print(f"{what:<22} {figure:8,.0f}")
+    if args.tell:
+        alone.tell(found)
+    if found["slowest, ms"] >= 1000:
         raise SystemExit("a cell took a second or longer")
+    if found["left behind"]:
+        raise SystemExit("a conversion that was cancelled left its target behind")
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]) if len(sys.argv) > 1 else 600.0)
+    main()

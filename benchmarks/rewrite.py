@@ -1,6 +1,6 @@
 """Rewriting: files, and times of planes and cutouts before and after, here and over HTTP.
 
-    python benchmarks/rewrite.py [--size 512] [--rounds 5] [--default] [--line S3] [--json FILE]
+    python benchmarks/rewrite.py [--size 512] [--rounds 5] [--default] [--line S3] [--tell]
 
 One EM-like volume (uint8) lies as Zarr v2 in chunks of 32^3, one file each. A copy of it is
 rewritten as `nk.tune` advises, or, with --default, in chunks of 64^3 and shards of 512^3. Then the
@@ -13,7 +13,6 @@ compared before anything counts. Printed are medians.
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import statistics
 import sys
@@ -32,8 +31,9 @@ from ngffkit.writing import convert
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 
-from httpd import serve  # noqa: E402 - it lies with the tests
-from read import volume  # noqa: E402 - a script beside this one
+import alone  # noqa: E402 - scripts beside this one, and of the tests
+from httpd import serve  # noqa: E402
+from volumes import volume  # noqa: E402
 
 Box = tuple[slice, slice, slice]
 
@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--default", action="store_true", help="don't ask for advice")
     parser.add_argument("--line", help="advice for SSD, LAN or S3 instead of what is here")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--tell", action="store_true", help="a line for the harness, too")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         layout = LAYOUT if args.default else None
@@ -154,8 +154,27 @@ def main() -> None:
                 f"{where:16} {pattern:9} {times['before']:9.1f} ms -> {times['after']:8.1f} ms"
                 f"  {ratio:5.1f} times as fast"
             )
-    if args.json:
-        args.json.write_text(json.dumps(found, indent=2) + "\n")
+    if args.tell:
+        alone.tell(figures(found))
+
+
+def figures(found: dict[str, Any]) -> dict[str, Any]:
+    """Return what is kept: files, seconds, and milliseconds before and after."""
+    times = {
+        f"{where}: {pattern}": {
+            "before, ms": taken["before"],
+            "after, ms": taken["after"],
+            "after / before": taken["after"] / taken["before"],
+        }
+        for where in found
+        if "cold" in where or "warm" in where
+        for pattern, taken in found[where].items()
+    }
+    stored = {name: {"files": n, "MB": size / 1e6} for name, (n, size) in found["sizes"].items()}
+    return {"rewritten, compared and swapped in, s": found["seconds"]} | {
+        "image": stored,
+        "read": times,
+    }
 
 
 if __name__ == "__main__":

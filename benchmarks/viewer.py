@@ -1,6 +1,6 @@
 """The viewer in JupyterLab: from a slider's step to new pixels, beside what notebooks do otherwise.
 
-    python benchmarks/viewer.py [--steps 40] [--rounds 3] [--sizes 512,1024]
+    python benchmarks/viewer.py [--steps 40] [--rounds 3] [--sizes 512,1024] [--only steps]
 
 One server, one Chromium (software WebGL), one kernel at a time; candidates take turns, round by
 round, on pictures of the same size. The page itself stamps a step, and the moment at which the
@@ -18,14 +18,18 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-import chromium
-from browser.pages import Lab
-from browser.server import serve
-from browser.views import View
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent / "tests"), str(HERE)]
+
+import alone  # noqa: E402 - scripts beside this one, and of the tests
+import chromium  # noqa: E402
+from browser.pages import Lab  # noqa: E402
+from browser.server import serve  # noqa: E402
+from browser.views import View  # noqa: E402
 
 SCREEN = {"width": 1900, "height": 1400}
 DEPTH = 64
@@ -96,6 +100,9 @@ slider.observe(lambda change: setattr(picture, "value", encoded(change.new)), "v
 W.VBox([slider, picture])
 """,
 }
+
+#: The viewer once more, on planes that it can't have asked for ahead.
+FAR = "ngffkit, far planes"
 
 #: Where each candidate's picture is.
 PICTURES = {
@@ -178,20 +185,41 @@ def steps(lab: Lab, name: str, size: int, planes: Sequence[int]) -> list[float]:
         return taken[5:]  # the first ones warm caches
 
 
-def compare(lab: Lab, sizes: Sequence[int], count: int, rounds: int) -> Iterator[dict[str, Any]]:
-    """Yield a row for each way to show planes: steps to the next, and for the viewer far ones."""
+def compare(lab: Lab, size: int, count: int, rounds: int) -> dict[str, list[list[float]]]:
+    """Return the milliseconds of each way to show planes, in each round.
+
+    Each takes steps to the next plane, and the viewer to far ones, too.
+    """
     near = [1 + k % (DEPTH - 1) for k in range(min(count, DEPTH - 6) + 5)]
     far = [(k * 17 + 9) % DEPTH for k in range(count + 5)]
-    ways = [(name, name, near) for name in CELLS] + [("ngffkit, far planes", "ngffkit", far)]
-    for size in sizes:
-        taken: dict[str, list[float]] = {title: [] for title, *_ in ways}
-        for _ in range(rounds):
-            for title, name, planes in ways:
-                taken[title] += steps(lab, name, size, planes)
-        for title, found in taken.items():
-            p95 = statistics.quantiles(found, n=20)[-1]
-            median = statistics.median(found)
-            yield {"what": title, "size": size, "median_ms": median, "p95_ms": p95}
+    ways = [(name, name, near) for name in CELLS] + [(FAR, "ngffkit", far)]
+    taken: dict[str, list[list[float]]] = {title: [] for title, *_ in ways}
+    for i in range(rounds):
+        turn = i % len(ways)
+        for title, name, planes in [*ways[turn:], *ways[:turn]]:
+            taken[title].append(steps(lab, name, size, planes))
+    return taken
+
+
+def told(taken: dict[str, list[list[float]]]) -> dict[str, Any]:
+    """Return what the harness keeps of each way: seconds by round, and the slower steps."""
+    packages = {"ngffkit": "ngffkit", "matplotlib inline": "matplotlib", "ipympl": "ipympl"}
+    out: dict[str, Any] = {}
+    for name in CELLS:
+        package = packages.get(name, "ipywidgets")
+        out[name] = {
+            "version": f"{package} {version(package)}",
+            "runs": [{"wall": statistics.median(found) / 1e3} for found in taken[name]],
+            "figures": {"95 % of steps within, ms": p95(taken[name])},
+        }
+    far = [one for found in taken[FAR] for one in found]
+    out["ngffkit"]["figures"]["far planes, ms"] = statistics.median(far)
+    return out
+
+
+def p95(rounds: Sequence[Sequence[float]]) -> float:
+    """Return what one step in twenty is slower than."""
+    return statistics.quantiles([taken for found in rounds for taken in found], n=20)[-1]
 
 
 MOVED = """
@@ -201,8 +229,9 @@ view
 """
 
 
-def messages(lab: Lab) -> Iterator[dict[str, Any]]:
-    """Yield how many messages gestures send: of which kind, and whether any asks for pixels."""
+def messages(lab: Lab) -> dict[str, dict[str, float]]:
+    """Return how many messages gestures send: of which kind, and whether any asks for pixels."""
+    out = {}
     with lab.notebook(MOVED):
         view = View(lab).focus()
         low = view.root.locator(".nk-channel[data-index='0'] .nk-low")
@@ -224,7 +253,8 @@ def messages(lab: Lab) -> Iterator[dict[str, Any]]:
             lab.pause(1500)
             sent, asked = lab.comm_messages(), lab.tile_requests()
             state = sum(bool(message.update) for message in sent)
-            yield {"what": what, "requests for tiles": len(asked), "updates of state": state}
+            out[what] = {"requests for tiles": len(asked), "updates of state": state}
+    return out
 
 
 VIRTUAL = """
@@ -271,7 +301,7 @@ FIRST = """() => new Promise((resolve) => {
 })"""
 
 
-def virtual(lab: Lab) -> dict[str, Any]:
+def virtual(lab: Lab) -> dict[str, float]:
     """Browse a volume of 50 terabytes: the time to its first pixels, and the kernel's memory."""
     with lab.notebook(VIRTUAL):
         lab.append("pass")  # JupyterLab has run a cell of its own before, as it has in use
@@ -309,28 +339,36 @@ def jupyterlab() -> Iterator[Lab]:
         yield Lab(context, server)
 
 
-def main() -> None:
-    """Print three tables and lines of JSON."""
+def arguments() -> argparse.Namespace:
+    """Return what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--sizes", type=lambda text: [int(n) for n in text.split(",")])
-    args = parser.parse_args()
+    parser.add_argument("--sizes", default="512,1024", help="sides of pictures, pixels")
+    parser.add_argument("--only", choices=["steps", "alone"], help="steps, or ngffkit alone")
+    parser.add_argument("--tell", action="store_true", help="a line for the harness, too")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Print tables; to the harness, either steps at one size, or what ngffkit does alone."""
+    args = arguments()
     with jupyterlab() as lab:
-        rows = []
-        for row in compare(lab, args.sizes or [512, 1024], args.steps, args.rounds):
-            rows.append(row)
-            print(
-                f"{row['what']:<24} {row['size']:>5}²  median {row['median_ms']:>6.0f} ms  "
-                f"p95 {row['p95_ms']:>6.0f} ms",
-                flush=True,
-            )
-        sent = list(messages(lab))
-        for line in sent:
-            print("  ".join(f"{key}: {value}" for key, value in line.items()), flush=True)
-        large = virtual(lab)
-        print("  ".join(f"{key} {value:.1f}" for key, value in large.items()))
-    print(json.dumps({"steps": rows, "messages": sent, "virtual": large}))
+        for size in map(int, args.sizes.split(",") if args.only != "alone" else ()):
+            taken = compare(lab, size, args.steps, args.rounds)
+            for title, rounds in taken.items():
+                median = statistics.median(one for found in rounds for one in found)
+                slow = p95(rounds)
+                print(f"{title:<24} {size:>5}²  median {median:>6.0f} ms  p95 {slow:>6.0f} ms")
+            if args.tell:
+                print("RESULT " + json.dumps({"together": told(taken)}), flush=True)
+        if args.only != "steps":
+            figures = {"gesture": messages(lab), "50 TB": {"a computed volume": virtual(lab)}}
+            for table in figures.values():
+                for name, line in table.items():
+                    print(name, *(f"{what}: {value:.1f}" for what, value in line.items()), sep="  ")
+            if args.tell:
+                alone.tell(figures)
 
 
 if __name__ == "__main__":

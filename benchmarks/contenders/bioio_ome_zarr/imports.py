@@ -1,0 +1,8 @@
+"""Import bioio-ome-zarr."""
+
+from __future__ import annotations
+
+from _importing import tell_import
+
+if __name__ == "__main__":
+    tell_import("bioio-ome-zarr", "bioio_ome_zarr")

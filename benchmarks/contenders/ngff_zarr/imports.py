@@ -1,0 +1,8 @@
+"""Import ngff-zarr."""
+
+from __future__ import annotations
+
+from _importing import tell_import
+
+if __name__ == "__main__":
+    tell_import("ngff-zarr", "ngff_zarr")

@@ -1,0 +1,8 @@
+"""Import xarray, which ngffkit can't do without."""
+
+from __future__ import annotations
+
+from _importing import tell_import
+
+if __name__ == "__main__":
+    tell_import("xarray", "xarray")
