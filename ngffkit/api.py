@@ -184,6 +184,8 @@ def read_dataset(
         return as_image(store, node, policy, "image").dataset(0)
     if node.kind == "arrays":
         made = plain_dataset(store, node, policy)
+        if image is not None and image not in made:
+            raise NgffError(f"{store.url} has no image {image!r}; it holds plain arrays")
         return made if image is None else made[[image]]
     opened = choose(dict(images_of(store, node, policy)), image, store.url)
     try:

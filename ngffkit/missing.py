@@ -31,6 +31,7 @@ from ngffkit.discover.documents import Metadata
 from ngffkit.errors import NgffError, NgffWarning
 from ngffkit.grid import Grid
 from ngffkit.stores.base import Store
+from ngffkit.stores.pinning import is_removed
 
 Missing = Literal["error", "warn", "fill"]
 
@@ -220,12 +221,16 @@ class AbsentPolicy:
                 with contextlib.suppress(NgffError):
                     attrs = Metadata(reader.store, 2).v2_attrs([reader.path])[0]
             self._complete = attrs.get(COMPLETE) is True
-        return self._complete
+            if is_removed(reader.store, reader.path, reader.spec.layout.zarr_format):
+                self._complete = None  # nor are its attributes to be trusted
+        return self._complete is True
 
     def _suspects(self, reader: ArrayReader, chunks: list[Coords]) -> dict[Coords, str]:
         """Return which of these objects were lost, or may have been, with the reason."""
         if chunks and self._is_complete(reader):
             return dict.fromkeys(chunks, "absent, but its writer left out none, so it was lost")
+        if chunks and is_removed(reader.store, reader.path, reader.spec.layout.zarr_format):
+            return dict.fromkeys(chunks, "absent, like its array, which was removed meanwhile")
         out: dict[Coords, str] = {}
         pending = chunks
         for witness in self.witnesses:

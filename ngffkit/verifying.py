@@ -22,6 +22,7 @@ from ngffkit.discover.walk import Wanted
 from ngffkit.errors import NgffError, NotFoundError, Problem, StoreError
 from ngffkit.execute.cutting import pieces, whole
 from ngffkit.execute.journal import Contents, read_journal
+from ngffkit.execute.records import is_there
 from ngffkit.execute.running import Progress, Watch
 from ngffkit.execute.verification import Verification
 from ngffkit.execute.work import cpus
@@ -31,7 +32,8 @@ from ngffkit.planning.packed import open_place
 from ngffkit.sources.contract import Box
 from ngffkit.spec.encode import DEFAULT
 from ngffkit.stores.base import Store
-from ngffkit.stores.targets import Target, Written, crc_of, view_of
+from ngffkit.stores.packing import unlike_packed
+from ngffkit.stores.targets import Target, Written, beside, crc_of, view_of
 from ngffkit.tree import as_image, images_of
 
 #: Read at once of one object; and decoded at once of one shard.
@@ -84,6 +86,9 @@ def verify(
     check = _Check(progress or (lambda _: None), storage_options)
     place, journal = _journal_of(target, storage_options)
     if place is None or journal is None:
+        if place is not None and is_there(beside(place, ".journal")):
+            message = "can't be read, so only pixels were verified"
+            check.error("journal", message, "remove it, or take it from a copy")
         check.all_pixels(target)
     else:
         check.journal(place, journal)
@@ -261,7 +266,9 @@ class _Check:
                                 pass
                     except (zipfile.BadZipFile, zlib.error, OSError, EOFError) as err:
                         self.error(info.filename, f"damaged zip member: {err}")
-        except (zipfile.BadZipFile, OSError, ValueError) as err:
+                if not self.problems and (name := unlike_packed(archive)):
+                    self.error(name, "its entry in the zip file is not the one that was written")
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as err:
             self.error("", f"is no zip file that can be read: {err}")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ngffkit.stores.base import LocalStore, Store
 from ngffkit.stores.substore import SubStore
+from ngffkit.stores.versions import Versioned
 from ngffkit.stores.zips import ZipStore
 
 
@@ -64,6 +65,18 @@ class _Counted:
         return found
 
 
+class _CountedVersions(_Counted):
+    """The same for a store that tells versions apart."""
+
+    def fetch(self, key: str, start: int = 0, length: int | None = None, **versions: str) -> Any:
+        """Return a range of a key with its version, and count that."""
+        above: Any = super()
+        found = above.fetch(key, start, length, **versions)
+        if length != 0:
+            self.tally.add(1, 0 if found is None or found.data is None else len(found.data))
+        return found
+
+
 def counted(store: Store, tally: Tally) -> Store:
     """Return a store like `store`, of its kind and over the same connections, that counts.
 
@@ -88,7 +101,8 @@ def counted(store: Store, tally: Tally) -> Store:
     (4, 8)
     """
     own = type(store)
-    kind = own if own is SubStore else type(f"Counted{own.__name__}", (_Counted, own), {})
+    counts = _CountedVersions if isinstance(store, Versioned) else _Counted
+    kind = own if own is SubStore else type(f"Counted{own.__name__}", (counts, own), {})
     made: Any = object.__new__(kind)
     made.__dict__.update(store.__dict__)
     if isinstance(store, SubStore):

@@ -24,15 +24,21 @@ from ngffkit.chunks.arrays import ArraySpec
 from ngffkit.chunks.batches import Entry, cut_batches, cut_spans
 from ngffkit.chunks.boxes import Index, Part, cross, cross_mesh, pieces_of, result_shape
 from ngffkit.chunks.shardindexes import ShardIndex, ShardIndexes
+from ngffkit.chunks.standing import Standing
 from ngffkit.chunks.threads import Task, Threads
 from ngffkit.errors import ChunkError, NgffError, StoreError
 from ngffkit.stores.base import Store, is_web_page
+from ngffkit.stores.pinning import get_tagged, get_tagged_ranges
+from ngffkit.stores.versions import ChangedError
 
 _ABSENT = 2**64 - 1
 _CPUS = os.cpu_count() or 1
 
 #: Chunks of one read that may have come and not be decoded yet.
 _MOST_BEHIND = 64
+
+#: How often a shard is looked up that was replaced since its index was read.
+_ATTEMPTS = 5
 
 
 @dataclass(slots=True)
@@ -71,6 +77,7 @@ class ArrayReader:
     workers: int = 0
     _indexes: ShardIndexes = field(default_factory=ShardIndexes, repr=False)
     _separator_checked: bool = field(default=False, repr=False)
+    _standing: Standing = field(default_factory=Standing, repr=False)
 
     def url(self, coords: Sequence[int]) -> str:
         """Return where an object is, for messages."""
@@ -123,6 +130,7 @@ class ArrayReader:
         else:
             work = self._shard_work(run, list(parts))
         self.threads.run(work, self._workers())
+        self._standing.check(self.store, self.path, self.spec)
         if run.absent:
             self._check_separator(min(run.absent))
             if self.absent is not None:
@@ -163,39 +171,54 @@ class ArrayReader:
         indexes = self._load_indexes(by_shard)
         work: list[Task] = []
         for shard, members in by_shard.items():
-            index = indexes[shard]
+            index, tag = indexes[shard]
             if index is None:
                 work.append(run.fill(shard, members))
                 continue
-            inner = np.array([part.chunk for part in members]) % ratio
-            entries = index[tuple(inner.T)].tolist()
-            work.extend(run.ranges(shard, members, entries, len(by_shard)))
+            wanted = run.entries(index, members)
+            work.extend(run.ranges(shard, wanted, tag, len(by_shard)))
         return work
 
-    def _load_indexes(self, shards: Iterable[tuple[int, ...]]) -> dict[tuple[int, ...], ShardIndex]:
+    def _load_indexes(
+        self, shards: Iterable[tuple[int, ...]]
+    ) -> dict[tuple[int, ...], tuple[ShardIndex, Any]]:
         """Return the indexes of shards; those that were read before are kept, within bounds."""
         wanted = list(shards)
-        found = {shard: self._indexes.get(shard) for shard in wanted if shard in self._indexes}
+        kept = ((shard, self._indexes.tagged(shard)) for shard in wanted)
+        found = {shard: index for shard, index in kept if index is not None}
 
         def load(shard: tuple[int, ...]) -> Task:
-            return lambda: found.__setitem__(shard, self.load_index(shard))
+            return lambda: found.__setitem__(shard, self._load(shard))
 
         missing = [shard for shard in wanted if shard not in found]
         self.threads.run(map(load, missing), self._workers())
         for shard in missing:
-            self._indexes.add(shard, found[shard])
+            self._indexes.add(shard, *found[shard])
         return found
 
     def load_index(self, shard: tuple[int, ...]) -> ShardIndex:
         """Read the index of a shard: offset and length of each of its chunks."""
+        return self._load(shard)[0]
+
+    def reload_index(self, shard: tuple[int, ...], tag: Any) -> tuple[ShardIndex, Any]:
+        """Return the index of a shard that is another one than a tag says, with its own tag."""
+        found = self._indexes.tagged(shard)
+        if found is None or found[1] == tag:
+            found = self._load(shard)
+            self._indexes.add(shard, *found)
+        return found
+
+    def _load(self, shard: tuple[int, ...]) -> tuple[ShardIndex, Any]:
+        """Read the index of a shard, with what tells the version of the shard."""
         layout, sharding = self.spec.layout, self.spec.sharding
         assert layout.shards is not None
         assert sharding is not None
         grid = tuple(s // c for s, c in zip(layout.shards, layout.chunks, strict=True))
         size = math.prod(grid) * 16 + (4 if sharding.checked else 0)
-        raw = self.fetch(shard, -size if sharding.at_end else 0, size)
+        start = -size if sharding.at_end else 0
+        raw, tag = self._ask(shard, lambda key: get_tagged(self.store, key, start, size))
         if raw is None:
-            return None
+            return None, None
         if len(raw) != size:
             raise self.error(shard, f"truncated: {len(raw)} bytes, its index alone has {size}")
         try:
@@ -204,17 +227,20 @@ class ArrayReader:
             codecs.check_index(index, 0 if sharding.at_end else size)
         except ValueError as err:
             raise self.error(shard, f"shard index: {err}") from None
-        return index
+        return index, tag
 
     def fetch(self, coords: Sequence[int], start: int = 0, length: int | None = None) -> Any:
         """Return the bytes of an object or of a range of it, None when it is absent."""
+        return self._ask(coords, lambda key: (self.store.get(key, start, length), None))[0]
+
+    def _ask(self, coords: Sequence[int], ask: Callable[[str], tuple[Any, Any]]) -> tuple[Any, Any]:
         key = self.key(coords)
         try:
-            return self.store.get(key, start, length)
+            return ask(key)
         except StoreError as err:
             if err.denied and self.denied_is_absent:
                 self.denied.add(tuple(coords))
-                return None
+                return None, None
             raise ChunkError(key, self.url(coords), err.cause, denied=err.denied) from err
 
     def error(self, coords: Sequence[int], cause: str) -> ChunkError:
@@ -259,35 +285,32 @@ class _Run:
 
         return task
 
-    def ranges(
-        self,
-        shard: tuple[int, ...],
-        parts: list[Part],
-        entries: list[list[int]],
-        shards: int,
-    ) -> list[Task]:
-        """Cut what is wanted of a shard into batches that lie near one another."""
+    def entries(self, index: npt.NDArray[np.uint64], parts: list[Part]) -> list[Entry[Part]]:
+        """Return where the chunks lie that a shard has; others are fill."""
+        inner = np.array([part.chunk for part in parts]) % index.shape[:-1]
         wanted: list[Entry[Part]] = []
-        for part, (offset, length) in zip(parts, entries, strict=True):
+        for part, (offset, length) in zip(parts, index[tuple(inner.T)].tolist(), strict=True):
             if offset == _ABSENT and length == _ABSENT:
                 self._fill(part)  # the index says so: absent by design
             else:
                 wanted.append((offset, length, part))
+        return wanted
+
+    def ranges(
+        self, shard: tuple[int, ...], wanted: list[Entry[Part]], tag: Any, shards: int
+    ) -> list[Task]:
+        """Cut what is wanted of a shard into batches that lie near one another."""
         batches = cut_batches(wanted, shards, _CPUS)
         if self.reader.store.concurrency > 1:
             # each request on a thread of its own; a file is opened once for all of a batch
             batches = [span for batch in batches for span in cut_spans(batch)]
-        return [self._batch(shard, batch) for batch in batches]
+        return [self._batch(shard, batch, tag) for batch in batches]
 
-    def _batch(self, shard: tuple[int, ...], batch: list[Entry[Part]]) -> Task:
+    def _batch(self, shard: tuple[int, ...], batch: list[Entry[Part]], tag: Any) -> Task:
         def task() -> None:
             reader = self.reader
-            key = reader.key(shard)
-            try:
-                blobs = reader.store.get_ranges(key, [(o, n) for o, n, _ in batch])
-            except StoreError as err:
-                raise ChunkError(key, reader.url(shard), err.cause, denied=err.denied) from err
-            for raw, (offset, length, part) in zip(blobs, batch, strict=True):
+            found, blobs = self._blobs(shard, batch, tag)
+            for raw, (offset, length, part) in zip(blobs, found, strict=True):
                 if len(raw) != length:
                     raise reader.error(
                         shard,
@@ -296,6 +319,33 @@ class _Run:
                 self._place(raw, part, shard)
 
         return task
+
+    def _blobs(
+        self, shard: tuple[int, ...], batch: list[Entry[Part]], tag: Any
+    ) -> tuple[list[Entry[Part]], list[Any]]:
+        """Read chunks of a shard; where it was replaced since its index was read, of the new one.
+
+        Some servers name the same version otherwise each time: where the index stays the same, the
+        last attempt makes no conditions.
+        """
+        reader, parts = self.reader, [part for *_, part in batch]
+        key, same = reader.key(shard), True
+        for attempt in range(_ATTEMPTS):
+            ranges = [(offset, length) for offset, length, _ in batch]
+            try:
+                if tag is None or (same and attempt == _ATTEMPTS - 1):
+                    return batch, reader.store.get_ranges(key, ranges)
+                return batch, get_tagged_ranges(reader.store, key, ranges, tag)
+            except StoreError as err:
+                if tag is None or not isinstance(err, ChangedError):
+                    raise ChunkError(key, reader.url(shard), err.cause, denied=err.denied) from err
+            index, tag = reader.reload_index(shard, tag)
+            if index is None:
+                self.fill(shard, parts)()
+                return [], []
+            before, batch = batch, self.entries(index, parts)
+            same = same and before == batch
+        raise reader.error(shard, "it is replaced again and again while it is read; read it later")
 
     def _fill(self, part: Part) -> None:
         self.out[part.target] = 0 if self.spec.fill is None else self.spec.fill

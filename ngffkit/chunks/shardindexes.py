@@ -38,7 +38,7 @@ class ShardIndexes:
     def __init__(self, limit: int = MAX_BYTES) -> None:
         self.limit, self.nbytes = limit, 0
         # the least used comes first
-        self._kept: dict[tuple[int, ...], ShardIndex] = {}
+        self._kept: dict[tuple[int, ...], tuple[ShardIndex, Any]] = {}
         self._lock = threading.Lock()
 
     def __contains__(self, coords: tuple[int, ...]) -> bool:
@@ -47,21 +47,26 @@ class ShardIndexes:
 
     def get(self, coords: tuple[int, ...]) -> ShardIndex:
         """Return an index that is kept, and count that as use; None when there is none."""
+        found = self.tagged(coords)
+        return None if found is None else found[0]
+
+    def tagged(self, coords: tuple[int, ...]) -> tuple[ShardIndex, Any] | None:
+        """Return an index that is kept, with the version of its shard; None when none is."""
         with self._lock:
             if coords not in self._kept:
                 return None
             found = self._kept[coords] = self._kept.pop(coords)
             return found
 
-    def add(self, coords: tuple[int, ...], index: ShardIndex) -> None:
+    def add(self, coords: tuple[int, ...], index: ShardIndex, tag: Any = None) -> None:
         """Keep an index, in place of those that were not used for longest."""
         with self._lock:
             if coords in self._kept:
-                self.nbytes -= _size(self._kept.pop(coords))
-            self._kept[coords] = index
+                self.nbytes -= _size(self._kept.pop(coords)[0])
+            self._kept[coords] = index, tag
             self.nbytes += _size(index)
             while self.nbytes > self.limit and len(self._kept) > 1:
-                self.nbytes -= _size(self._kept.pop(next(iter(self._kept))))
+                self.nbytes -= _size(self._kept.pop(next(iter(self._kept)))[0])
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle without what is kept, for worker processes."""

@@ -77,7 +77,9 @@ def commit(
     if labels:
         inner |= label_documents([item.path.removeprefix(_LABELS) for item in labels], version)
     inner |= array_documents(root)
-    written = [target.put(key, encoded(document)) for key, document in inner.items()]
+    # the attributes of an array before it: they say that no chunk was left out
+    keys = sorted(inner, key=lambda key: f"{key.removesuffix('.zattrs')}.zarray" not in inner)
+    written = [target.put(key, encoded(inner[key])) for key in keys]
     # what lies below is there for good before anything points to it
     target.sync()
     written += [put_durably(target, key, data) for key, data in others.items()]

@@ -243,9 +243,7 @@ class LeaseLock:
 
     def __enter__(self) -> Self:
         """Take it, or say who has it."""
-        tag = self._place.claim(NAME, self._words())
-        if tag is None:
-            tag = self._take_over()
+        self._claim()
         # a store that ignores conditions has let both in; the last one has it
         seen = self._place.peek(NAME)
         if seen is None or not self._is_ours(seen.data):
@@ -255,19 +253,34 @@ class LeaseLock:
         self._thread.start()
         return self
 
-    def _take_over(self) -> Any:
+    def _claim(self) -> None:
+        """Write the lock, whatever becomes of the answer."""
+        try:
+            if self._place.claim(NAME, self._words()) is None:
+                self._take_over()
+        except BusyError:
+            raise
+        except NgffError:
+            # the answer was lost, but the lock may have arrived: nobody else would remove it
+            seen = self._place.peek(NAME)
+            if seen is None or not self._is_ours(seen.data):
+                raise
+
+    def _take_over(self) -> None:
         """Take the lock of a holder that has not refreshed it for too long."""
-        seen = self._place.peek(NAME)
+        seen, tag = self._place.peek(NAME), None
         if seen is None:
             tag = self._place.claim(NAME, self._words())
+        elif self._is_ours(seen.data):
+            return  # a request that was repeated is refused although its first attempt arrived
         elif (self._now() - seen.modified).total_seconds() >= self._stale:
             tag = self._place.claim(NAME, self._words(), seen.tag)
         else:
             raise self._refusal(seen.data)
         if tag is None:  # another one was faster
             now = self._place.peek(NAME)
-            raise self._refusal(now.data if now else b"")
-        return tag
+            if now is None or not self._is_ours(now.data):
+                raise self._refusal(now.data if now else b"")
 
     def _refusal(self, data: bytes) -> BusyError:
         more = f"; if it died, try again in {self._stale:.0f} seconds"
@@ -276,8 +289,8 @@ class LeaseLock:
     def _now(self) -> datetime:
         """Ask the store for its time."""
         key = f"clock-{uuid.uuid4().hex}"
-        self._place.claim(key, b"what time is it?")
         try:
+            self._place.claim(key, b"what time is it?")
             seen = self._place.peek(key)
             return seen.modified if seen else datetime.now(UTC)
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from ngffkit.errors import NgffError
@@ -128,8 +129,10 @@ class ObjectLog:
 
     def forget(self) -> None:
         """Remove lines that are not in the file yet."""
-        for key in list(self._place.keys(PIECES)):
-            self._place.remove(key)
+        # one after another, a million of them would take a day far from the store
+        with ThreadPoolExecutor(self._place.concurrency) as pool:
+            for _ in pool.map(self._place.remove, list(self._place.keys(PIECES))):
+                pass
 
     def start(self, header: bytes) -> None:
         """Write a file of one line, when no other lines are left."""

@@ -248,8 +248,31 @@ def unseal(line: bytes) -> dict[str, Any] | None:
         return None
     with contextlib.suppress(ValueError):
         body = json.loads(text)
-        return body if isinstance(body, dict) else None
+        return body if isinstance(body, dict) and _is_told(body) else None
     return None
+
+
+def _is_told(body: dict[str, Any]) -> bool:
+    """Tell whether a line has what its kind has: a checksum doesn't say who has written it."""
+    if "fingerprint" in body:
+        return isinstance(body["fingerprint"], str) and isinstance(body.get("facts"), dict)
+    if "finished" in body:
+        done = body["finished"]
+        return isinstance(done, dict) and _are_written(done.get("documents", []))
+    return "task" not in body or (
+        isinstance(body["task"], str)
+        and _are_written(body.get("written"))
+        and isinstance(body.get("skipped"), list)
+        and isinstance(body.get("facts"), dict)
+        and isinstance(body["facts"].get("removed", ""), (str, list))
+    )
+
+
+def _are_written(items: Any) -> bool:
+    return isinstance(items, list) and all(
+        isinstance(item, list) and [type(value) for value in item] == [str, int, int]
+        for item in items
+    )
 
 
 def plain(value: Any) -> Any:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import pickle
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from concurrent.futures import BrokenExecutor, Executor, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from queue import SimpleQueue
 from typing import Any
 
 from ngffkit.errors import NgffError
@@ -268,16 +270,20 @@ def _elsewhere(pool: Any, count: int) -> _Crew:
     def crew(job: Job, tasks: Iterator[Task], counter: _Counter) -> Iterator[Done]:
         data = _pickled(job)
         pending: dict[Future[Done], Task] = {}
+        # `wait` looks at all that is pending whenever one ends, a thousand on many workers
+        ended: SimpleQueue[Future[Done]] = SimpleQueue()
         try:
             while True:
                 while len(pending) < _AHEAD * count and (task := next(tasks, None)) is not None:
-                    pending[pool.submit(run_pickled, data, task)] = task
+                    future = pool.submit(run_pickled, data, task)
+                    pending[future] = task
+                    future.add_done_callback(ended.put)
                 if not pending:
                     return
-                for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                    done = _result(future, pending.pop(future))
-                    counter.done += job.task_nbytes(done.task)
-                    yield done
+                future = ended.get()
+                done = _result(future, pending.pop(future))
+                counter.done += job.task_nbytes(done.task)
+                yield done
         finally:
             for future in pending:
                 future.cancel()
@@ -301,7 +307,8 @@ def _pickled(job: Job) -> bytes:
             f"the source would be sent to each worker with every task, {len(data)} bytes of it; "
             "save it first (numpy.save) and name the file, or pass executor='threads'"
         )
-    return data
+    # the names of many slices shrink to an eighth, and a scheduler holds them for each task
+    return zlib.compress(data, 1)
 
 
 def _result(future: Future[Done], task: Task) -> Done:
@@ -333,6 +340,6 @@ def run_pickled(data: bytes, task: Task) -> Done:
 
 @lru_cache(maxsize=1)
 def _worker(data: bytes) -> Worker:
-    job: Job = pickle.loads(data)  # noqa: S301 - pickled by the process that asks
+    job: Job = pickle.loads(zlib.decompress(data))  # noqa: S301 - pickled by the process that asks
     # many workers share a machine: each task has one thread
     return Worker(replace(job, threads=1, readers=1, buffers=1))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from ngffkit.errors import Problem
 from ngffkit.execute.cutting import Cut, fit, read_step
@@ -28,6 +28,9 @@ _WORK = 10**9
 
 #: What a new process takes before it works: Python, numpy, the readers.
 _FRESH = 120 * 2**20
+
+#: What the journal takes in memory for a task and for an object, at most: when it is read again.
+_PER_TASK, _PER_OBJECT = 300, 100
 
 #: What reducing a chunk takes while it is at hand, per thread, whatever the method.
 _REDUCING = 6 * 2**20
@@ -65,6 +68,10 @@ class Room:
         if budget is None:
             budget = base + workers * _FRESH + _WORK
         return cls(base, workers, threads, budget)
+
+    def beside(self, nbytes: int) -> Room:
+        """Return the room that is left beside something that stays in memory."""
+        return replace(self, base=self.base + nbytes)
 
     @property
     def each(self) -> int:
@@ -193,6 +200,15 @@ def fitting_threads(
         if most <= budget or count == 1:
             return count, most
     return 1, 0
+
+
+def journal_nbytes(levels: Iterable[LevelJob]) -> int:
+    """Return what a journal takes in memory, which keeps a line for each task that is done."""
+    return sum(
+        level.cut.count(level.box) * _PER_TASK + level.spec.layout.objects * _PER_OBJECT
+        for level in levels
+        if level.written
+    )
 
 
 def resident() -> int:

@@ -17,6 +17,9 @@ from ngffkit.spec.encode import DEFAULT, WRITABLE
 #: Per axis: one number for all spatial axes, x-y-z as WEBKNOSSOS has it, or by name.
 PerAxis = int | Sequence[int] | Mapping[str, int]
 
+#: Workers; memory is shared out for each number of them, until it is enough.
+_MOST = 10_000
+
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -125,9 +128,9 @@ class RunOptions:
             message = f"{self.executor!r} takes no work"
             remedy = "pass 'threads', 'processes', a dask Client or a concurrent.futures.Executor"
             problems.append(Problem("executor", "error", message, remedy))
-        if self.workers is not None and not _is_count(self.workers):
-            message = f"{self.workers!r} is no number of workers"
-            problems.append(Problem("workers", "error", message, "pass 1 or more"))
+        if self.workers is not None and not (_is_count(self.workers) and self.workers <= _MOST):
+            message = f"{self.workers!r:.80} is no number of workers"
+            problems.append(Problem("workers", "error", message, f"pass 1 to {_MOST}"))
         if problems:
             raise PlanError(problems)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ngffkit.errors import PlanError, Problem
 from ngffkit.spec.encode import zarr_format
-from ngffkit.stores.targets import Target, beside, open_target
+from ngffkit.stores.targets import Target, beside, open_target, write_error
 
 _ENDING = ".ozx"
 
@@ -53,5 +53,8 @@ def remove_unpacked(target: Target) -> None:
     for place in (target, beside(target, ".journal")):
         place.clear()
         folder = Path(place.url)
-        if folder.is_dir():
-            folder.rmdir()
+        try:
+            if folder.is_dir():
+                folder.rmdir()
+        except OSError as err:
+            raise write_error("", place.url, err) from err

@@ -15,13 +15,14 @@ from ngffkit.errors import NgffError, NotFoundError, PlanError, Problem
 from ngffkit.execute.cutting import cut_up, whole
 from ngffkit.execute.job import ImageJob, Job, LevelJob
 from ngffkit.execute.journal import read_journal
+from ngffkit.execute.running import workers_of
 from ngffkit.execute.work import cpus
 from ngffkit.grid import Grid
 from ngffkit.image import Image, LabelInfo, Level
 from ngffkit.layout import Layout
 from ngffkit.planning.conformity import against_the_spec
 from ngffkit.planning.layouts import layout_of
-from ngffkit.planning.memory import Room, fitting_threads, least, share_out
+from ngffkit.planning.memory import Room, fitting_threads, journal_nbytes, least, share_out
 from ngffkit.planning.options import Options, WriteOptions, about
 from ngffkit.planning.overlaps import about_removing, about_source
 from ngffkit.planning.packed import open_place
@@ -74,7 +75,7 @@ def make_plan(source: Any, target: Any, options: Options) -> Plan:
     problems = [*found.info.notes, *about_target(place, packed, options)]
     if options.run.overwrite:
         problems += about_source(source, found, packed or place.url)
-    room = Room.of(options.run)
+    room = Room.of(options.run).beside(journal_nbytes(lv for d in drafts for lv in d.levels))
     images, peak = _share(drafts, place, options, room, problems)
     sample = sample_source(found, images[0].job.levels[0])
     cost = cost_of(images, sample, room, peak, options)
@@ -154,7 +155,7 @@ def compression_of(text: str) -> Compression:
     >>> compression_of("zstd:5").level
     5
     """
-    name, _, level = text.partition(":")
+    name, _, level = str(text).partition(":")
     try:
         number = int(level) if level else {"gzip": 5}.get(name, 1)
         return Compression(name, number)  # type: ignore[arg-type]
@@ -212,7 +213,8 @@ def cost_of(
     raw = sum(lv.spec.layout.nbytes for item in images for lv in item.job.levels)
     first = images[0].job.levels[0]
     scratch = first.cut.unit_nbytes if first.cut.staged else 0
-    workers = options.run.workers or cpus()
+    who = options.run.executor
+    workers = options.run.workers or (cpus() if who == "threads" else workers_of(who))
     seconds = None if sample.rate is None else raw / (sample.rate * workers)
     return Cost(room.base, peak, room.budget, int(raw * sample.ratio), scratch, seconds)
 

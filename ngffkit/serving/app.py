@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ngffkit.errors import ChunkError, NgffError, StoreError
@@ -12,6 +14,7 @@ from ngffkit.serving.content import Content, Head
 from ngffkit.serving.guard import Rules
 from ngffkit.serving.ranges import matches, range_of
 from ngffkit.serving.workers import Workers
+from ngffkit.stores.versions import ChangedError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -23,6 +26,9 @@ PIECE = 2**21
 
 #: Threads that read, compute and encode chunks; and those for documents, which don't wait for them.
 THREADS, _QUICK = 16, 4
+
+#: How often an object is looked up that is replaced while it is read.
+_ATTEMPTS = 4
 
 _METHODS = "GET, HEAD, OPTIONS"
 _ALWAYS = {
@@ -90,6 +96,12 @@ class App:
             return _plain(404, "not found\n")
         if request.method == "OPTIONS":
             return self._preflight(request)
+        for _ in range(_ATTEMPTS - 1):
+            with contextlib.suppress(ChangedError):
+                return await self._now(request, key)
+        return await self._now(request, key)
+
+    async def _now(self, request: Request, key: str) -> Response | Pieces:
         head = await self._call(self.content.head, key)
         if head is None:
             return _plain(404, "not found\n")
@@ -136,10 +148,17 @@ class App:
     async def _piece(self, key: str, head: Head, start: int, stop: int) -> Any:
         if start >= stop:
             return b""
-        data = await self._call(self.content.read, key, start, stop)
+        data = await self._call(partial(self._read, head), key, start, stop)
         if len(data) != stop - start:
             cause = f"{len(data)} bytes of {start} to {stop} came, of {head.size} in all"
             raise StoreError(key, "what is served", cause)
+        return data
+
+    def _read(self, head: Head, key: str, start: int, stop: int) -> Any:
+        data = self.content.read(key, start, stop)
+        # bytes of a file that was replaced in between would go out by the tag of the one before
+        if getattr(self.content, "may_change", False) and self.content.head(key) != head:
+            raise ChangedError(key, "what is served", "it changed while it was read")
         return data
 
     async def _call(self, function: Callable[..., Any], key: str, *span: int) -> Any:

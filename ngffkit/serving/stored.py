@@ -65,6 +65,11 @@ class StoredContent:
         }
         self.url = opened.url
 
+    @property
+    def may_change(self) -> bool:
+        """Whether what is read may be of another version than the last `head` told."""
+        return isinstance(self._place, Files)
+
     def knows(self, key: str) -> bool:
         """Tell whether a key belongs to the image."""
         return self._keys.knows(key)

@@ -6,7 +6,7 @@ Nothing is read or copied: an adjusted source has an info of its own and hands o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -192,6 +192,8 @@ def _moved(grid: Grid, origin: Mapping[str, float] | None) -> Grid:
 def _named(info: SourceInfo, names: Sequence[str] | None) -> tuple[Channel, ...]:
     if names is None:
         return info.channels
+    if not isinstance(names, Iterable):
+        raise PlanError.of(f"channels: {names!r}; a list of names was expected")
     names = [names] if isinstance(names, str) else [str(name) for name in names]
     count = info.grid.shape[info.grid.axis("c")] if "c" in info.grid.dims else 1
     if len(names) != count:
@@ -267,6 +269,10 @@ def _spelled(sizes: Mapping[str, int]) -> str:
 
 def _cropped(info: SourceInfo, crop: Mapping[str, slice]) -> tuple[SourceInfo, tuple[int, ...]]:
     grid = info.grid
+    if not isinstance(crop, Mapping):
+        raise PlanError.of(
+            f"crop: {crop!r}; slices by axis were expected, e.g. {{'z': slice(0, 100)}}"
+        )
     starts = [0] * len(grid.shape)
     for name, cut in crop.items():
         if name not in grid.dims:

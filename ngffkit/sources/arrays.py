@@ -159,8 +159,10 @@ def open_npy(path: str, options: ReadOptions = ReadOptions()) -> Source:  # noqa
         raise NotFoundError(f"{path} does not exist") from None
     except OSError as err:
         raise SourceError(Path(path).name, err.strerror or str(err)) from err
-    except ValueError as err:
-        raise NgffError(f"{path} is no .npy file: {err}") from None
+    except NgffError:
+        raise
+    except Exception as err:  # its header is read as Python's literals are, by their tokens
+        raise NgffError(f"{path} is no .npy file: {err}") from err
     _check_size(shape)
     own = replace(options, offset=offset)
     return plain_file(str(path), shape, dtype_of(dtype), own, fortran=fortran)

@@ -103,7 +103,7 @@ def axes_of(
     """
     spelled = " x ".join(map(str, shape)) or "one pixel"
     if options.axes is not None:
-        axes = tuple(options.axes.lower())
+        axes = tuple(str(options.axes).lower())
         if len(axes) != len(shape) or len(set(axes)) != len(axes) or not set("yx") <= set(axes):
             raise PlanError.of(
                 f"axes: {options.axes!r} for an array of {spelled}; one different letter per "

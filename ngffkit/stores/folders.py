@@ -176,7 +176,8 @@ class LocalTarget:
 
     def _remove_documents(self) -> None:
         for folder, found in walk(self.root, self.work):
-            for entry in found:
+            # an array goes before its attributes, which say whether an absent chunk was lost
+            for entry in sorted(found, key=lambda entry: entry.name == ".zattrs"):
                 if entry.name in DOCUMENTS and not entry.is_dir(follow_symlinks=False):
                     os.unlink(entry.path)
             if folder == self.root:

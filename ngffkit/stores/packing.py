@@ -12,6 +12,7 @@ written, of which no checksum could be kept.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -19,6 +20,8 @@ import stat
 import struct
 import zlib
 from collections.abc import Iterator
+from typing import IO
+from zipfile import ZipFile
 
 from ngffkit.errors import NgffError, SourceError
 from ngffkit.stores.disk import entries, walk
@@ -41,6 +44,7 @@ _NEEDED, _MADE = 45, 3 << 8 | 45
 _DAY = 0x21
 _UTF8 = 0x800
 _ATTRIBUTES = (stat.S_IFREG | 0o644) << 16
+_END_OF_IT = "the end of the zip file"
 #: "See the ZIP64 field."
 _ELSEWHERE, _ELSEWHERE16 = 0xFFFFFFFF, 0xFFFF
 
@@ -99,13 +103,66 @@ def pack(folder: str, file: str, version: str) -> Written:
             archive = _Archive(partial)
             for name in _names(root):
                 archive.add(root, name)
-            comment = {"version": version, "zipFile": {"centralDirectory": {"jsonFirst": True}}}
-            archive.finish(json.dumps({"ome": comment}).encode())
+            archive.finish(_comment(version))
             return partial.commit()
         finally:
             partial.abort()
     finally:
         target.tidy()
+
+
+def unlike_packed(archive: ZipFile) -> str:
+    """Find what around the members of a zip file has changed since `pack` wrote it.
+
+    Parameters
+    ----------
+    archive : ZipFile
+        A file that is open for reading, whose members were found sound.
+
+    Returns
+    -------
+    str
+        The member whose entry has changed, or what else has; empty when nothing has, and for files
+        of other writers.
+    """
+    heads: list[tuple[int, bytes, str]] = []
+    rows: list[tuple[int, bytes, str]] = []
+    infos, position = archive.infolist(), 0
+    for info in infos:
+        name, size, crc = info.filename, info.file_size, info.CRC
+        heads.append((position, _head(name, size, crc), name))
+        rows.append((0, _row(name, size, crc, position), name))
+        position += len(heads[-1][1]) + size
+    begin = position
+    for i, (_, row, name) in enumerate(rows):
+        rows[i] = (position, row, name)
+        position += len(row)
+    tail = _tail(len(rows), begin, position - begin, _comment(_version_in(archive)))
+    with open(str(archive.filename), "rb") as file:  # noqa: PTH123 - a str
+        parts = [*heads, *rows, (position, tail, _END_OF_IT)]
+        changed = [name for at, part, name in parts if not _has(file, at, part)]
+        longer = file.seek(0, os.SEEK_END) != position + len(tail)
+    # one that another program wrote, by its own habits, differs at least in every row
+    if len(changed) > len(infos) / 2 + 1:
+        return ""
+    return changed[0] if changed else _END_OF_IT if longer else ""
+
+
+def _has(file: IO[bytes], position: int, part: bytes) -> bool:
+    file.seek(position)
+    return file.read(len(part)) == part
+
+
+def _version_in(archive: ZipFile) -> str:
+    """Return the version that the root tells, so that the one in the comment can be compared."""
+    with contextlib.suppress(KeyError, ValueError, TypeError):
+        return str(json.loads(archive.read("zarr.json"))["attributes"]["ome"]["version"])
+    return ""
+
+
+def _comment(version: str) -> bytes:
+    comment = {"version": version, "zipFile": {"centralDirectory": {"jsonFirst": True}}}
+    return json.dumps({"ome": comment}).encode()
 
 
 def _names(root: str) -> Iterator[str]:
@@ -174,8 +231,9 @@ class _Archive:
         while len(head) == _AT_ONCE and (piece := _read(fd, path, _AT_ONCE)):
             size, crc = size + len(piece), zlib.crc32(piece, crc)
         whole = size == len(head)
-        begin = self.partial.append(self._entry(name, size, crc) + (head if whole else b""))
-        self._list(name, size, crc, begin)
+        begin = self.partial.append(_head(name, size, crc) + (head if whole else b""))
+        self.directory += _row(name, size, crc, begin)
+        self.count += 1
         if whole:
             return
         os.lseek(fd, 0, os.SEEK_SET)
@@ -186,29 +244,38 @@ class _Archive:
         if left or again != crc:
             raise SourceError(path, "it changed while it was packed; pack again when it is at rest")
 
-    def _entry(self, name: str, size: int, crc: int) -> bytes:
-        raw, extra = name.encode(), struct.pack("<2H2Q", 1, 16, size, size)
-        return (
-            _LOCAL.pack(
-                b"PK\x03\x04",
-                _NEEDED,
-                _flags(name),
-                0,
-                0,
-                _DAY,
-                crc,
-                _ELSEWHERE,
-                _ELSEWHERE,
-                len(raw),
-                len(extra),
-            )
-            + raw
-            + extra
-        )
+    def finish(self, comment: bytes) -> None:
+        begin = self.partial.append(self.directory)
+        self.partial.append(_tail(self.count, begin, len(self.directory), comment))
 
-    def _list(self, name: str, size: int, crc: int, begin: int) -> None:
-        raw, extra = name.encode(), struct.pack("<2H3Q", 1, 24, size, size, begin)
-        self.directory += _CENTRAL.pack(
+
+def _head(name: str, size: int, crc: int) -> bytes:
+    """Return what stands before a member."""
+    raw, extra = name.encode(), struct.pack("<2H2Q", 1, 16, size, size)
+    return (
+        _LOCAL.pack(
+            b"PK\x03\x04",
+            _NEEDED,
+            _flags(name),
+            0,
+            0,
+            _DAY,
+            crc,
+            _ELSEWHERE,
+            _ELSEWHERE,
+            len(raw),
+            len(extra),
+        )
+        + raw
+        + extra
+    )
+
+
+def _row(name: str, size: int, crc: int, begin: int) -> bytes:
+    """Return what the directory says of a member."""
+    raw, extra = name.encode(), struct.pack("<2H3Q", 1, 24, size, size, begin)
+    return (
+        _CENTRAL.pack(
             b"PK\x01\x02",
             _MADE,
             _NEEDED,
@@ -227,38 +294,39 @@ class _Archive:
             _ATTRIBUTES,
             _ELSEWHERE,
         )
-        self.directory += raw + extra
-        self.count += 1
+        + raw
+        + extra
+    )
 
-    def finish(self, comment: bytes) -> None:
-        begin = self.partial.append(self.directory)
-        end, count = self.partial.size, self.count
-        self.partial.append(
-            _END64.pack(
-                b"PK\x06\x06",
-                _END64.size - 12,
-                _MADE,
-                _NEEDED,
-                0,
-                0,
-                count,
-                count,
-                len(self.directory),
-                begin,
-            )
-            + _LOCATOR.pack(b"PK\x06\x07", 0, end, 1)
-            + _END.pack(
-                b"PK\x05\x06",
-                0,
-                0,
-                _ELSEWHERE16,
-                _ELSEWHERE16,
-                _ELSEWHERE,
-                _ELSEWHERE,
-                len(comment),
-            )
-            + comment
+
+def _tail(count: int, begin: int, size: int, comment: bytes) -> bytes:
+    """Return what follows a directory."""
+    return (
+        _END64.pack(
+            b"PK\x06\x06",
+            _END64.size - 12,
+            _MADE,
+            _NEEDED,
+            0,
+            0,
+            count,
+            count,
+            size,
+            begin,
         )
+        + _LOCATOR.pack(b"PK\x06\x07", 0, begin + size, 1)
+        + _END.pack(
+            b"PK\x05\x06",
+            0,
+            0,
+            _ELSEWHERE16,
+            _ELSEWHERE16,
+            _ELSEWHERE,
+            _ELSEWHERE,
+            len(comment),
+        )
+        + comment
+    )
 
 
 def _flags(name: str) -> int:

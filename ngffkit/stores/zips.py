@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from ngffkit.errors import NgffError, NotFoundError, StoreError
-from ngffkit.stores.base import Store
+from ngffkit.stores.base import LocalStore, Store
 
 #: Signature, 22 bytes that the directory repeats, lengths of the name and of the extra fields.
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
@@ -62,6 +62,7 @@ class ZipStore:
         self.parent, self.name = parent, name
         self.url = f"{parent.url}/{name}"
         self.concurrency = parent.concurrency
+        self._seen = self._stamp()
         size = parent.size(name)
         if size is None:
             raise NotFoundError(f"{self.url!r} does not exist")
@@ -147,7 +148,25 @@ class ZipStore:
         base = info.header_offset + self._data_start(key, header)
         if base + info.compress_size > self._start or info.compress_size != info.file_size:
             raise self._error(key, "damaged zip member: it goes on beyond the directory")
-        return self.parent.get_ranges(self.name, [(base + a, n) for a, n in ranges])
+        found = self.parent.get_ranges(self.name, [(base + a, n) for a, n in ranges])
+        if self._stamp() != self._seen:
+            self._check_directory(key)
+        return found
+
+    def _stamp(self) -> Any:
+        """Return what changes when the file is replaced, None where its store can't tell."""
+        return self.parent.stamp(self.name) if isinstance(self.parent, LocalStore) else None
+
+    def _check_directory(self, key: str) -> None:
+        """Refuse ranges of another file than the one whose directory was read: none has a CRC."""
+        now = ZipStore(self.parent, self.name)
+        if now._places() != self._places():
+            raise self._error(key, "the file was replaced since it was opened; open it again")
+        self._seen = now._seen
+
+    def _places(self) -> dict[str, tuple[int, int, int]]:
+        members = self._members.items()
+        return {k: (info.header_offset, info.file_size, info.CRC) for k, info in members}
 
     def _data_start(self, key: str, header: Any) -> int:
         if len(header) < _LOCAL_HEADER.size:

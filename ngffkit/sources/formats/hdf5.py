@@ -6,7 +6,9 @@ import contextlib
 import importlib
 import json
 import math
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -80,6 +82,7 @@ def open_hdf5(source: Any, options: ReadOptions) -> FileSource:
     with shared.use() as file:
         name = _choose(file, str(path), options.image)
         data = file[name]
+        check_own(data, str(path))
         shape, where = tuple(int(n) for n in data.shape), f"{path}, dataset {name!r}"
         names, notes = named_axes(shape, options, _axes(data), where)
         spacing = _spacing(data, names)
@@ -99,6 +102,30 @@ def open_hdf5(source: Any, options: ReadOptions) -> FileSource:
             notes=notes,
         )
     return file_source(facts, Dataset(shared, name))
+
+
+def check_own(data: Any, path: str) -> None:
+    """Refuse a dataset whose pixels HDF5 would take from files elsewhere.
+
+    External storage, virtual datasets and links name any file of this machine; a file that
+    somebody has sent must not choose what goes into an image. Files beside it are its own.
+
+    Raises
+    ------
+    SourceError
+        Naming both files.
+    """
+    folder = Path(path).parent.resolve()
+    # HDF5 looks for external storage from where the process is, for the others from the file
+    named = [Path.cwd() / os.fsdecode(entry[0]) for entry in data.external or ()]
+    if data.is_virtual:
+        others = {source.file_name for source in data.virtual_sources()} - {"."}
+        named += [folder / name for name in others]
+    for found in (*named, Path(os.fsdecode(data.file.filename))):
+        if folder not in found.resolve().parents:
+            raise SourceError(
+                path, f"pixels of {data.name} lie in {found}, which is not beside it; move it there"
+            )
 
 
 def _choose(file: Any, where: str, wanted: str | None) -> str:

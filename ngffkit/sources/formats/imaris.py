@@ -17,7 +17,7 @@ from ngffkit.image import Channel, Window
 from ngffkit.sources.arranged import positive, unit_name
 from ngffkit.sources.contract import Box
 from ngffkit.sources.formats.handles import Facts, FileSource, Shared, file_source
-from ngffkit.sources.formats.hdf5 import open_file
+from ngffkit.sources.formats.hdf5 import check_own, open_file
 from ngffkit.sources.options import ReadOptions
 from ngffkit.sources.rawbytes import local_file
 
@@ -148,6 +148,7 @@ def _check(file: Any, level: str, shape: tuple[int, ...], where: str) -> None:
             if path not in file:
                 raise SourceError(where, f"{path} is missing")
             data = file[path]
+            check_own(data, where)
             if data.dtype != first or any(
                 a < b for a, b in zip(data.shape, shape[2:], strict=True)
             ):

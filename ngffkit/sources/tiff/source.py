@@ -13,6 +13,7 @@ from ngffkit.errors import MetadataError, NgffError, SourceError
 from ngffkit.image import Channel
 from ngffkit.sources.options import ReadOptions
 from ngffkit.sources.rawbytes import local_file, reason
+from ngffkit.sources.tiff.chain import check_chain
 from ngffkit.sources.tiff.meta import meaning_of, rgb_channels
 from ngffkit.sources.tiff.ome import (
     THUMBNAILS,
@@ -59,6 +60,7 @@ def open_tiff(source: Any, options: ReadOptions) -> TiffSource:
     try:
         if path.name.lower().endswith(".ome"):
             return in_order(_ome(path, path.read_text("utf-8"), options), options)
+        check_chain(path)
         import tifffile
 
         with tifffile.TiffFile(path) as tif:
