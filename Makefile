@@ -6,6 +6,8 @@ PYTHON ?= python3
 VENV ?= .venv
 DEMO_DATA ?= demo-data
 LAB_OPTIONS ?=
+BENCH_OPTIONS ?=
+COMPAT_OPTIONS ?=
 
 ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts
@@ -18,24 +20,29 @@ PIP := $(PY) -m pip --disable-pip-version-check --quiet
 STAMPS := $(VENV)/.stamps
 ORACLES := .venv-oracles
 WEBKNOSSOS := .venv-webknossos
+FUZZ := .venv-fuzz
 NODE_MODULES := js/node_modules
 
 .DEFAULT_GOAL := help
-.PHONY: help demo js test test-crash browser oracles check format lab docs bench bench-peers binder-check clean
+.PHONY: help demo js test faults browser oracles check format lab docs bench bench-full bench-peers compat wheel sbom binder-check clean
 
 help:  ## list these commands
 	@echo "make demo          make a sample, open it, measure, plot; says what to do next"
 	@echo "make lab           JupyterLab on the notebooks"
 	@echo "make js            bundle the viewer's JavaScript (node and npm)"
 	@echo "make test          set up what tests need and run them all"
-	@echo "make test-crash    200 conversions, killed at random moments, resumed"
+	@echo "make faults        break everything, all cases: hours; fills in the table of docs/faults.md"
 	@echo "make browser       Chromium, node and packages, which tests of the viewer ask"
 	@echo "make oracles       other people's readers and validators, which tests ask"
 	@echo "make check         ruff, format, types, architecture"
 	@echo "make format        let ruff put code in shape"
 	@echo "make docs          build the site of docs/, with the notebooks run; a warning is an error"
-	@echo "make bench         measure opening, reading, streaming, converting, rewriting, serving, browsing"
-	@echo "make bench-peers   set up other converters, to measure beside"
+	@echo "make bench         measure ngffkit beside its peers, in ten minutes; BENCH_OPTIONS=--keep keeps it"
+	@echo "make bench-full    the same on larger volumes with more rounds, and keep it; hours"
+	@echo "make bench-peers   set up the peers, each in a venv of its own"
+	@echo "make compat        the wheel in clean venvs, each Python found, newest and lowest dependencies; hours with COMPAT_OPTIONS=--all"
+	@echo "make wheel         build wheel and sdist into dist/, the same bytes each time"
+	@echo "make sbom          list what the wheel brings along, with licences, into dist/ (CycloneDX)"
 	@echo "make binder-check  build Binder's environment in a clean venv and run all notebooks there"
 	@echo "make clean         remove .venv and everything made here"
 
@@ -49,8 +56,10 @@ test: $(STAMPS)/test browser  ## all tests
 	@$(MAKE) --no-print-directory oracles || echo "going on without oracles: what asks them is skipped"
 	$(PY) -m pytest
 
-test-crash: $(STAMPS)/test  ## slow: many kills
-	NGFFKIT_KILLS=200 $(PY) -m pytest tests/test_crash.py -s
+faults: $(STAMPS)/test $(FUZZ)/.done  ## slow: all cases, counted
+	NGFFKIT_FAULTS=full NGFFKIT_LEDGER=tests/proof/faults.json $(PY) -m pytest -m faults
+	NGFFKIT_FAULTS=full NGFFKIT_LEDGER=tests/proof/faults.json $(FUZZ)/bin/python tests/proof/fuzz.py
+	$(PY) tests/proof/table.py
 
 check: $(STAMPS)/test browser  ## what a reviewer's tools say
 	$(PY) -m ruff check .
@@ -71,14 +80,28 @@ docs: $(STAMPS)/test  ## the site; NGFFKIT_DOCS_NOTEBOOKS=off shows notebooks wi
 	$(PY) -m sphinx -q -W --keep-going -d docs/_build/trees docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-bench: $(STAMPS)/test  ## measurements
-	$(PY) -m benchmarks
+bench: $(STAMPS)/test bench-peers  ## quick
+	$(PY) -m benchmarks $(BENCH_OPTIONS)
+
+bench-full: $(STAMPS)/test bench-peers  ## what docs/results.md shows
+	$(PY) -m benchmarks --full --keep $(BENCH_OPTIONS)
+
+compat: $(STAMPS)/test  ## and what installing takes; both fill in docs/compatibility.md
+	$(PY) compat/check.py $(COMPAT_OPTIONS)
+	$(PY) compat/install.py
+
+wheel: $(STAMPS)/venv  ## the wheel is built of the sdist; dates in both are those of the last commit
+	@$(PIP) install "build>=1.2"
+	SOURCE_DATE_EPOCH="$$(git log -1 --format=%ct)" $(PY) -m build --outdir dist .
+
+sbom: $(STAMPS)/test  ## of the newest packages there are today
+	$(PY) compat/sbom.py dist/ngffkit.cdx.json
 
 binder-check:  ## Binder's environment, from its own files
 	PYTHON="$(PYTHON)" bash binder/check.sh
 
-bench-peers:  ## for make bench
-	$(PYTHON) benchmarks/peers/make_venvs.py
+bench-peers: $(STAMPS)/venv  ## each contender of benchmarks/contenders in a venv of its own
+	$(PY) benchmarks/make_venvs.py || echo "going on without those that could not be installed"
 
 oracles: $(ORACLES)/.done $(WEBKNOSSOS)/.done  ## in venvs of their own: they pin what others use
 
@@ -88,7 +111,7 @@ browser:  ## no Python packages; what they are for is skipped without them, and 
 	  || echo "going on without the packages of js/: what asks them is skipped"; fi
 
 clean:
-	rm -rf $(VENV) $(ORACLES) $(WEBKNOSSOS) $(NODE_MODULES) docs/_build docs/notebooks .bench $(DEMO_DATA) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) $(ORACLES) $(WEBKNOSSOS) $(FUZZ) $(NODE_MODULES) docs/_build docs/notebooks .bench $(DEMO_DATA) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 # --- what each of them needs; a stamp is newer than pyproject.toml when that is installed ---------
 
@@ -119,6 +142,12 @@ $(ORACLES)/.done $(WEBKNOSSOS)/.done:
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --upgrade pip
 	@$(@D)/bin/python -m pip --disable-pip-version-check --quiet install -r $< && touch $@
+
+# atheris asks for particular Pythons, so it stays out of the way
+$(FUZZ)/.done: tests/proof/requirements-fuzz.txt pyproject.toml
+	@echo "installing what fuzzing needs into $(@D)"
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --editable . -r $< && touch $@
 
 $(NODE_MODULES): js/package-lock.json
 	@command -v npm >/dev/null || { echo "npm is missing: apt-get install nodejs npm, or https://nodejs.org"; exit 1; }

@@ -76,18 +76,89 @@ def convert(source: str, target: str, seed: int | None = None, **more: Any) -> A
         return writing.convert(f"{source}/slices", target, labels=labels, **OPTIONS | more)
 
 
+# --- other things that are done to an image -------------------------------------------------------
+
+#: Of the image that is edited: c, z, y, x.
+EDITED = (2, 16, 32, 32)
+
+
+def pixels(seed: int, shape: tuple[int, ...] = EDITED[1:]) -> Any:
+    import numpy as np
+
+    return np.random.default_rng(seed).integers(1, 2000, shape).astype("u2")
+
+
+def make_edited(target: str, **more: Any) -> None:
+    """Write the image that is edited."""
+    from ngffkit.writing import convert
+
+    options = {"axes": "czyx", "voxel_size": (1, 1, 1), "chunks": 8, "shards": 16, "mags": [1, 2]}
+    convert(pixels(1, EDITED), target, name="it", **options | more)
+
+
+def do(what: str, target: str, **more: Any) -> None:
+    """Do something to an image that is there; the same call again goes on with it."""
+    from ngffkit.editing import doors
+    from ngffkit.rewriting.doors import rewrite
+
+    if what == "append":
+        doors.append(target, pixels(2), "c", channels=["new"], **more)
+    elif what == "labels":
+        doors.add_labels(target, pixels(3), "ids", **more)
+    elif what == "region":
+        doors.write_region(target, pixels(4, (2, 6, 20, 20)), at={"z": 3, "y": 5, "x": 7}, **more)
+    elif what == "downsample":
+        doors.downsample(target, mags=[1, 2, 4], **more)
+    elif what == "rewrite":
+        rewrite(target, chunks=16, shards=16, **more)
+    else:
+        rewrite(target, None, f"{target}.copy.zarr", chunks=16, shards=16, **more)
+
+
+def hasty_leases() -> None:
+    """Let locks of object stores become stale within seconds; their clocks count whole ones."""
+    from ngffkit.execute.locks import LeaseLock
+
+    LeaseLock.__init__.__defaults__ = (0.3, 2.5)  # type: ignore[misc]
+
+
 # --- the server -----------------------------------------------------------------------------------
+
+#: Exit codes: somebody else writes there; another error of ours.
+BUSY, REFUSED = 75, 76
 
 
 def _child(order: dict[str, Any]) -> int:
     import faults
 
+    from ngffkit.errors import BusyError, NgffError
+
     doomed = faults.killing(order["kill_at"]) if "kill_at" in order else contextlib.nullcontext()
+    more = order.get("more", {})
+    hasty_leases()
     try:
         with doomed:
-            convert(order["source"], order["target"], order["seed"], **order.get("more", {}))
+            if "do" in order:
+                rng = random.Random(order["seed"])
+                with (
+                    small_tasks(),
+                    faults.replacing(
+                        faults.CALLS,
+                        lambda *_: time.sleep(rng.random() * 0.001 * bool(order["seed"])),
+                    ),
+                ):
+                    do(order["do"], order["target"], **more)
+            else:
+                convert(order["source"], order["target"], order["seed"], **more)
     except KeyboardInterrupt:
         return 130
+    except BusyError:
+        return BUSY
+    except NgffError as err:
+        if order.get("quiet"):
+            return REFUSED
+        traceback.print_exception(err)
+        return 1
     except BaseException:  # noqa: BLE001 - the exit code tells
         traceback.print_exc()
         return 1
@@ -115,18 +186,43 @@ def _experiment(order: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _pair(orders: list[dict[str, Any]]) -> dict[str, Any]:
+    """Begin several at the same moment; return how each ended."""
+    gate, opener = os.pipe()
+    pids = []
+    for order in orders:
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                os.close(opener)
+                os.read(gate, 1)  # until nobody can write to it any more
+                time.sleep(order.get("later", 0))
+                code = _child(order)
+            finally:
+                os._exit(code)
+        pids.append(pid)
+    os.close(gate)
+    os.close(opener)
+    return {"codes": [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]}
+
+
 def _serve() -> None:
     # all that a conversion imports on its way, so that children spend no time on it
     for name in "folders slices".split():
         importlib.import_module(f"ngffkit.sources.stacks.{name}")
     for name in "chunks.reader execute.commit sources.rasters.png".split():
         importlib.import_module(f"ngffkit.{name}")
-    for name in "planning.carrying planning.sidecar stores.folders writing".split():
+    for name in "planning.carrying planning.sidecar stores.folders writing verifying".split():
+        importlib.import_module(f"ngffkit.{name}")
+    for name in "editing.doors rewriting.doors rewriting.carrying stores.uploads".split():
         importlib.import_module(f"ngffkit.{name}")
     importlib.import_module("faults")
 
     for line in sys.stdin:
-        print(json.dumps(_experiment(json.loads(line))), flush=True)
+        order = json.loads(line)
+        done = _pair(order["pair"]) if "pair" in order else _experiment(order)
+        print(json.dumps(done), flush=True)
 
 
 if __name__ == "__main__":

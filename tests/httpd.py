@@ -40,7 +40,7 @@ class Hit:
     range : str
         The Range header, without ``bytes=``; empty when there was none.
     status : int
-        What was answered; 0 when the connection was cut instead.
+        What was answered; 0 when the connection was reset instead, -1 when it was closed.
     sent : int
         Bytes of the body.
     start, end : float
@@ -81,6 +81,18 @@ def truncated(_: Answer) -> Answer:
     return Answer(_.status, _.body[: len(_.body) // 2], _.headers, promise=len(_.body))
 
 
+def cut(length: int) -> Fault:
+    """Promise the whole body, send its first bytes (all but some where negative), and close."""
+    return lambda answer: Answer(
+        answer.status, answer.body[:length], answer.headers, promise=len(answer.body)
+    )
+
+
+def empty(answer: Answer) -> Answer:
+    """Send nothing, as though that were all of it."""
+    return Answer(answer.status, b"", answer.headers)
+
+
 def short(answer: Answer) -> Answer:
     """Send half of the body as though that were all of it."""
     return Answer(answer.status, answer.body[: len(answer.body) // 2], answer.headers)
@@ -89,6 +101,11 @@ def short(answer: Answer) -> Answer:
 def reset(_: Answer) -> Answer:
     """Reset the connection instead of an answer."""
     return Answer(0, b"", cut=True)
+
+
+def hung_up(_: Answer) -> Answer:
+    """Close the connection instead of an answer."""
+    return Answer(-1, b"", cut=True)
 
 
 def login(_: Answer) -> Answer:
@@ -300,8 +317,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, answer: Answer) -> None:
         if answer.cut:
-            # lingering for no time makes the kernel send a reset
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            if answer.status == 0:
+                # lingering for no time makes the kernel send a reset
+                linger = struct.pack("ii", 1, 0)
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             self.close_connection = True
             self.connection.close()
             return

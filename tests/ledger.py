@@ -9,19 +9,26 @@ A test with the marker `faults` takes the fixture `ledger`, and enters what came
         assert not ledger.wrong("bit flips")
 
 ``make test`` makes a few of each; ``make faults`` makes all (``NGFFKIT_FAULTS=full``), and
-keeps the counts in ``tests/proof/faults.json`` (``NGFFKIT_LEDGER``).
+keeps the counts in ``tests/proof/faults.json`` (``NGFFKIT_LEDGER``), from which
+``tests/proof/table.py`` makes the table.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import platform
 import threading
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
+
+#: Whether all cases are made; for tests that choose their cases when they are collected.
+FULL: Final = os.environ.get("NGFFKIT_FAULTS") == "full"
 
 #: What may come of a fault. ``right``: the right pixels, or the bytes that would be there without
 #: it. ``said``: an error of ours that names the place, or a refusal. ``wrong``: all else, e.g.
@@ -150,8 +157,11 @@ class Ledger:
     """Counts of outcomes; threads may enter at the same time."""
 
     def __init__(self) -> None:
-        self.full = os.environ.get("NGFFKIT_FAULTS") == "full"
+        self.full = FULL
         self.counts: Counter[tuple[str, str]] = Counter()
+        self.seconds: Counter[str] = Counter()
+        self.remarks: Counter[tuple[str, str]] = Counter()
+        self._last = time.monotonic()
         self._lock = threading.Lock()
 
     def many(self, few: int, all_of_them: int) -> int:
@@ -164,14 +174,51 @@ class Ledger:
         assert outcome in get_args(Outcome)
         with self._lock:
             self.counts[row, outcome] += count
+            # what was done since the last case was done for this one
+            now = time.monotonic()
+            self.seconds[row] += now - self._last
+            self._last = now
+
+    def remark(self, row: str, text: str) -> None:
+        """Count what must be said below the table of some cases, e.g. what reading can't see."""
+        assert row in ROWS, f"{row!r} is no row of the table: add it to tests/ledger.py"
+        with self._lock:
+            self.remarks[row, text] += 1
 
     def wrong(self, row: str) -> int:
         """Return how many cases of a row came out wrong."""
         return self.counts[row, "wrong"]
 
-    def save(self, path: Path) -> None:
-        """Write the counts of this run over those that were kept before; other rows stay."""
-        known = json.loads(path.read_text()) if path.exists() else {}
+    def save(self, path: Path, *, add: bool = False) -> None:
+        """Write what was counted over what is known of these rows; other rows stay.
+
+        With `add` it is counted on top: for a row that two programs fill, one after the other.
+        """
+        known = json.loads(path.read_text("utf-8")) if path.exists() else {}
         for row in {row for row, _ in self.counts}:
-            known[row] = {kind: self.counts[row, kind] for kind in get_args(Outcome)}
-        path.write_text(json.dumps({row: known[row] for row in ROWS if row in known}, indent=1))
+            before = known.get(row, {}) if add else {}
+            entry: dict[str, Any] = {
+                kind: before.get(kind, 0) + self.counts[row, kind] for kind in get_args(Outcome)
+            }
+            entry["seconds"] = round(before.get("seconds", 0) + self.seconds[row])
+            said = Counter(before.get("remarks", {}))
+            said.update({text: n for (of, text), n in self.remarks.items() if of == row})
+            entry["remarks"] = dict(sorted(said.items()))
+            entry["machine"] = machine()
+            known[row] = entry
+        text = json.dumps({row: known[row] for row in ROWS if row in known}, indent=1)
+        path.write_text(text + "\n", "utf-8")
+
+
+def machine() -> str:
+    """Name this machine: processor, cores, memory, system, Python."""
+    name = platform.processor() or platform.machine()
+    memory = ""
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+        name = next(line for line in lines if line.startswith("model name")).split(": ", 1)[1]
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        nbytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        memory = f", {nbytes / 2**30:.0f} GB"
+    system = f"{platform.system()}, Python {platform.python_version()}"
+    return f"{' '.join(name.split())}, {os.cpu_count()} cores{memory}, {system}"

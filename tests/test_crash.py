@@ -33,9 +33,6 @@ from ngffkit.planning.options import nbytes_of
 from ngffkit.stores.targets import open_target
 from ngffkit.verifying import verify
 
-#: Conversions that are killed; ``make test-crash`` kills 200.
-KILLS = int(os.environ.get("NGFFKIT_KILLS", "6"))
-
 #: Kills of one conversion, at most.
 ATTEMPTS = 4
 
@@ -141,6 +138,16 @@ class Server:
         self.seconds = found["seconds"]
         return int(found["code"])
 
+    def run_at_once(self, *orders: dict[str, Any]) -> list[int]:
+        """Do several things at the same moment; return their exit codes."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        pair = [{"source": str(self.source), "seed": 1, "quiet": True} | order for order in orders]
+        self.process.stdin.write(json.dumps({"pair": pair}) + "\n")
+        self.process.stdin.flush()
+        codes: list[int] = json.loads(self.process.stdout.readline())["codes"]
+        return codes
+
     def close(self) -> None:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -195,13 +202,17 @@ def server(source: Path) -> Iterator[Server]:
 # --- killed ---------------------------------------------------------------------------------------
 
 
-def test_killed_at_random_moments_it_resumes_to_the_same_bytes(server, reference, whole, tmp_path):
+@pytest.mark.faults
+def test_killed_at_random_moments_it_resumes_to_the_same_bytes(
+    ledger, server, reference, whole, tmp_path
+):
+    kills = ledger.many(6, 150)
     assert server.run(tmp_path / "first.zarr", seed=0) == 0
     duration = server.seconds
-    rng = random.Random(f"kills {KILLS}")
+    rng = random.Random(f"kills {kills}")
     killed = committed = resumed = 0
-    for i in range(KILLS):
-        root = tmp_path / f"{i}.zarr"
+    for i in range(kills):
+        root, before = tmp_path / f"{i}.zarr", killed
         for attempt in range(ATTEMPTS):
             # what is left takes less and less time
             moment = rng.uniform(0, duration / (attempt + 1))
@@ -226,13 +237,14 @@ def test_killed_at_random_moments_it_resumes_to_the_same_bytes(server, reference
             ended = server.run(root) == 0
             assert ended
         assert_finished(root, reference, ended=ended)
+        ledger.enter("kills", "right", killed - before)
         shutil.rmtree(root)
         shutil.rmtree(f"{root}.journal")
     print(
-        f"\n{KILLS} conversions, {killed} kills, {resumed} of what had been resumed, "
+        f"\n{kills} conversions, {killed} kills, {resumed} of what had been resumed, "
         f"{committed} after the commit"
     )
-    assert killed >= KILLS // 2  # else the moments are wrong, and nothing was tested
+    assert killed >= kills // 2  # else the moments are wrong, and nothing was tested
 
 
 def test_killed_before_each_step_of_the_commit_it_is_no_image_before_the_last(
@@ -281,9 +293,10 @@ def tiny(target: Path, **more: Any) -> Any:
     """Convert a few thousand voxels: two mags, a label image, shards, a sidecar."""
     z, y, x = np.indices((8, 32, 32))
     options = {"voxel_size": (1, 1, 1), "unit": "nm", "chunks": 8, "shards": 16, "workers": 1}
+    options |= {"mags": ["1", "2"], "sidecar": True}
     with crash_child.small_tasks(2**13):
         volume = (z + 2 * y + 3 * x).astype("u1")
-        return writing.convert(volume, target, mags=["1", "2"], sidecar=True, **options | more)
+        return writing.convert(volume, target, **options | more)
 
 
 @pytest.mark.parametrize(("code", "version"), [(errno.EIO, "0.5"), (errno.ENOSPC, "0.4")])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import json
 import subprocess
@@ -18,6 +17,7 @@ import hostile
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from ledger import ROWS, Ledger, Outcome
 
 import ngffkit as nk
 
@@ -67,16 +67,24 @@ def _wrong(case: hostile.Case, came: Mapping[str, Any]) -> str | None:
         return f"{outcome}, where an error should be"
     if outcome == "error" and not any(where in text for where in case.where.split("|")):
         return f"the error doesn't name {case.where}: {text}"
+    if came.get("outside"):
+        return f"it reached for {came['outside'][:3]}"
     if came["seconds"] > MAX_SECONDS or came["growth"] > MAX_GROWTH:
         return f"{came['seconds']:.1f} s and {came['growth'] / 1e6:.0f} MB"
     return None
 
 
+@pytest.mark.faults
 def test_every_hostile_store_gives_an_error_that_says_where(
-    outcomes: dict[str, dict[str, Any]],
+    outcomes: dict[str, dict[str, Any]], ledger: Ledger
 ) -> None:
     cases = hostile.cases()
     wrong = {case.name: why for case in cases if (why := _wrong(case, outcomes[case.name]))}
+    for case in cases:
+        came = outcomes[case.name]
+        fine: Outcome = "said" if came["outcome"] == "error" else "right"
+        outcome = "wrong" if case.name in wrong else fine
+        ledger.enter(hostile.row_of(case), outcome, came.get("tries", 1))
     kinds = Counter(came.get("type", came["outcome"]) for came in outcomes.values())
     tries = sum(came.get("tries", 1) for came in outcomes.values())
     slowest = max(outcomes.values(), key=lambda came: came["seconds"])
@@ -88,6 +96,11 @@ def test_every_hostile_store_gives_an_error_that_says_where(
     )
     assert not wrong, json.dumps(wrong, indent=1)
     assert len(cases) == len(outcomes) >= 800
+
+
+def test_there_are_as_many_cases_as_the_table_says() -> None:
+    rows = Counter(hostile.row_of(case) for case in hostile.cases())
+    assert {row for row in rows if rows[row] < ROWS[row].least} <= {"fuzz"}, rows
 
 
 def test_cases_have_names_of_their_own() -> None:
@@ -314,6 +327,7 @@ def _mutate(document: Any, data: st.DataObject) -> Any:
     return made
 
 
+@pytest.mark.faults
 @settings(
     max_examples=600,
     deadline=None,
@@ -321,15 +335,21 @@ def _mutate(document: Any, data: st.DataObject) -> Any:
 )
 @given(data=st.data())
 def test_a_changed_document_gives_a_tree_or_our_error(
-    stores: dict[str, dict[str, bytes]], data: st.DataObject
+    stores: dict[str, dict[str, bytes]], ledger: Ledger, data: st.DataObject
 ) -> None:
     files = dict(stores[data.draw(st.sampled_from(sorted(stores)), label="store")])
     documents = sorted(key for key in files if key.endswith((".json", ".zattrs", ".zarray")))
     for _ in range(data.draw(st.integers(1, 3), label="changes")):
         key = data.draw(st.sampled_from(documents), label="document")
         files[key] = json.dumps(_mutate(json.loads(files[key]), data)).encode()
-    with contextlib.suppress(nk.NgffError):
+    outcome: Outcome = "wrong"
+    try:
         read(files)
+        outcome = "right"
+    except nk.NgffError:
+        outcome = "said"
+    finally:
+        ledger.enter("fuzz", outcome)
 
 
 def test_nothing_outside_is_asked_for(stores: dict[str, dict[str, bytes]]) -> None:

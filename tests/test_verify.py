@@ -300,22 +300,14 @@ def test_single_files_are_verified_and_unfinished_ones_say_so(tmp_path):
     writing.convert(volume(), path, **OPTIONS)
     assert verify(path).ok
     data, rng = path.read_bytes(), random.Random(5)
-    expected = [ds.image.values for ds in mags_of(path)]
-    noticed = 0
     for _ in range(60):
         after, bit = bytearray(data), rng.randrange(8 * len(data))
         after[bit // 8] ^= 1 << bit % 8
         path.write_bytes(after)
         try:
-            if verify(path).ok:
-                # names and times in headers that nobody reads
-                for ds, want in zip(mags_of(path), expected, strict=True):
-                    np.testing.assert_array_equal(ds.image.values, want)
-                continue
+            assert not verify(path).ok, bit
         except NgffError:
-            pass
-        noticed += 1
-    assert noticed > 50
+            continue  # it does not open
 
 
 # --- edits ----------------------------------------------------------------------------------------
