@@ -28,6 +28,7 @@ _HOME = {
     "copy": "writing",
     "verify": "verifying",
     "add_labels": "editing.doors",
+    "remove_labels": "editing.doors",
     "append": "editing.doors",
     "downsample": "editing.doors",
     "write_region": "editing.doors",

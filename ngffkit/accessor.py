@@ -6,7 +6,7 @@ with or renamed reads its answers off the coordinates that object has now.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
@@ -232,6 +232,12 @@ class NgffAccessor:
         from ngffkit.editing.doors import add_labels
 
         return add_labels(self._opened, data, name, **options)
+
+    def remove_labels(self, name: str | Sequence[str], **options: Any) -> Result:
+        """Remove labels, with all their files; see `ngffkit.remove_labels`."""
+        from ngffkit.editing.doors import remove_labels
+
+        return remove_labels(self._opened, name, **options)
 
     def append(self, data: Any, axis: str, **options: Any) -> Result:
         """Add channels or time points at the end; see `ngffkit.append`."""

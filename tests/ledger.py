@@ -141,8 +141,8 @@ ROWS: Final[Mapping[str, Row]] = {
     ),
     "model": Row(
         "edits in any order",
-        "add labels, append, write a region, downsample, delete, resize in any order, against "
-        "a model in memory",
+        "add and remove labels, append, write a region, downsample, rewrite, overwrite in any "
+        "order, against a model in memory",
         100,
     ),
     "workers": Row(

@@ -23,7 +23,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import ngffkit as nk
-from ngffkit.editing.doors import add_labels, append, downsample, write_region
+from ngffkit.editing.doors import (
+    add_labels,
+    append,
+    downsample,
+    plan_edit,
+    remove_labels,
+    write_region,
+)
 from ngffkit.errors import BusyError, ChunkError, MetadataError, NgffError, PlanError, WriteError
 from ngffkit.execute.journal import read_journal
 from ngffkit.execute.locks import locked
@@ -399,6 +406,292 @@ def test_labels_that_do_not_fit(tmp_path, data, name, message):
     assert not (Path(path) / "labels").exists()
 
 
+# --- labels that go -----------------------------------------------------------------------------
+
+
+def files_of(path: Any) -> dict[str, bytes]:
+    root = Path(path)
+    found = (file for file in root.rglob("*") if file.is_file())
+    return {file.relative_to(root).as_posix(): file.read_bytes() for file in found}
+
+
+def parsed(path: Any) -> dict[str, Any]:
+    """Return all files, documents as values: the order in which they repeat others is nobody's."""
+    found = files_of(path).items()
+    return {key: json.loads(data) if key.endswith(".json") else data for key, data in found}
+
+
+def labelled(path: Path, version: str = "0.5", shape: tuple[int, ...] = SHAPE, **more: Any) -> str:
+    """Convert an image and add two label images to it."""
+    url = made(path, version, data=pixels(shape), mags=[1, 2], **more)
+    for seed, name in enumerate(("ids", "more")):
+        add_labels(url, pixels(shape[1:], seed), name)
+    return url
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_labels_are_removed_with_all_their_files(tmp_path, version):
+    path = labelled(tmp_path / "a.zarr", version)
+    before, kept = levels(path), levels(path, "labels/more")
+    remove_labels(path, "ids")
+    assert sorted(nk.open_dataset(path).ngff.labels) == ["more"]
+    assert sorted(p.name for p in (tmp_path / "a.zarr/labels").iterdir() if p.is_dir()) == ["more"]
+    sound(path)
+    for mag, found in levels(path, "labels/more").items():
+        np.testing.assert_array_equal(found, kept[mag])
+    remove_labels(path, ["more"])
+    assert not nk.open_dataset(path).ngff.labels
+    assert not (tmp_path / "a.zarr/labels").exists()
+    assert (
+        "labels" not in (Path(path) / ("zarr.json" if version != "0.4" else ".zattrs")).read_text()
+    )
+    for mag, found in levels(path).items():
+        np.testing.assert_array_equal(found, before[mag])
+    assert not verify(path).problems
+    sound(path)
+
+
+def test_labels_come_and_go_under_one_name(tmp_path):
+    path = labelled(tmp_path / "a.zarr")
+    once = parsed(path)
+    for _ in range(2):
+        remove_labels(path, ("more", "ids"))
+        assert not verify(path).problems
+        with pytest.raises(NgffError):
+            nk.open_dataset(path, image="labels/ids")
+        for seed, name in enumerate(("ids", "more")):
+            add_labels(path, pixels(SHAPE[1:], seed), name)
+        assert parsed(path) == once
+        assert not verify(path).problems
+
+
+def test_labels_that_replace_others_with_more_mags_are_all_that_is_known(tmp_path):
+    path = labelled(tmp_path / "a.zarr")
+    add_labels(path, pixels(SHAPE[1:], 5), "ids", mags=[1], overwrite=True)
+    assert not (Path(path) / "labels/ids/1/zarr.json").exists()
+    assert not verify(path).problems
+    sound(path)
+
+
+def test_the_plan_of_a_removal_counts_its_files(tmp_path):
+    path = labelled(tmp_path / "a.zarr")
+    plan = plan_edit("remove_labels", path, "ids")
+    expected = sum(key.startswith("labels/ids/") for key in files_of(path))
+    assert (plan.removed, plan.files, plan.nbytes, plan.levels) == (expected, 0, 0, ())
+    assert f"{expected}, when no document" in str(plan)
+    assert "labels/ids" in plan._repr_html_()
+    plan.run()
+    assert sorted(nk.open_dataset(path).ngff.labels) == ["more"]
+    with pytest.raises(PlanError, match="is no option of remove_labels"):
+        plan_edit("remove_labels", path, "more", overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("idx", "has no labels 'idx' .choose among 'ids', 'more'"),
+        ("../0", "has no labels '../0'"),
+        ("", "has no labels ''"),
+        (["ids", "idx"], "has no labels 'idx'"),
+        ([], "names no labels"),
+        (3, "names no labels"),
+    ],
+)
+def test_labels_that_are_not_listed_are_refused(tmp_path, name, message):
+    path = labelled(tmp_path / "a.zarr")
+    before = files_of(tmp_path)
+    with pytest.raises(PlanError, match=message):
+        remove_labels(path, name)
+    assert files_of(tmp_path) == before
+    with pytest.raises(PlanError, match="name the image it labels"):
+        remove_labels(f"{path}/labels/ids", "ids")
+    with pytest.raises(PlanError, match="in a zip file"):
+        remove_labels(tmp_path / "a.ozx", "ids")
+
+
+@pytest.mark.parametrize(
+    ("names", "asked"),
+    [
+        (["../0"], "../0"),
+        (["."], "."),
+        (["zarr.json"], "zarr.json"),
+        (["/etc"], "/etc"),
+        (["ids", "ids/0"], "ids"),
+        (["ids", "ids/0"], "ids/0"),
+    ],
+)
+def test_lists_of_labels_lead_nowhere_else(tmp_path, names, asked):
+    path = labelled(tmp_path / "a.zarr")
+    listed = document(path, "labels/zarr.json")
+    listed["attributes"]["ome"]["labels"] = names
+    (Path(path) / "labels/zarr.json").write_text(json.dumps(listed))
+    before = files_of(tmp_path)
+    with pytest.raises(PlanError, match=r"leads out of the labels|lie in one another"):
+        remove_labels(path, asked)
+    assert files_of(tmp_path) == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_labels_behind_a_link_are_refused_and_stay(tmp_path):
+    path = Path(labelled(tmp_path / "a.zarr"))
+    (path / "labels/ids").rename(tmp_path / "elsewhere")
+    (path / "labels/ids").symlink_to(tmp_path / "elsewhere")
+    before = files_of(tmp_path)
+    with pytest.raises(PlanError, match="lies behind, a link"):
+        remove_labels(path, "ids")
+    assert files_of(tmp_path) == before
+
+
+def test_labels_that_can_not_be_read_can_be_removed(tmp_path):
+    path = labelled(tmp_path / "a.zarr")
+    (Path(path) / "labels/ids/0/zarr.json").write_text("no JSON")
+    shutil.rmtree(f"{path}/labels/more")
+    remove_labels(path, ["ids", "more"])
+    assert not Path(path, "labels").exists()
+    sound(path)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("what", ["attributes", "files"])
+def test_a_group_of_labels_with_something_of_others_stays(tmp_path, version, what):
+    path = labelled(tmp_path / "a.zarr", version)
+    if what == "files":
+        (Path(path) / "labels/notes").mkdir()
+        (Path(path) / "labels/notes/a.txt").write_text("mine")
+    else:
+        mark(path, version)
+    remove_labels(path, ["ids", "more"])
+    name = ".zattrs" if version == "0.4" else "zarr.json"
+    found = document(path, f"labels/{name}")
+    found = found if version == "0.4" else found["attributes"]
+    assert found.get("ome", found)["labels"] == []
+    if what == "files":
+        assert (Path(path) / "labels/notes/a.txt").read_text() == "mine"
+    else:
+        marked(path, version, "", "labels")
+    assert not nk.open_dataset(path).ngff.labels
+    sound(path, touched=True)
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_consolidated_metadata_and_properties_forget_removed_labels(tmp_path, version):
+    path = made(tmp_path / "a.zarr", version, data=pixels(SHAPE[1:]), axes="zyx", sidecar=True)
+    ids = pixels(SHAPE[1:], 3)
+    twin = made(
+        tmp_path / "b.zarr", version, data=ids, axes="zyx", labels={"ids": ids}, sidecar=True
+    )
+    for other in (path, twin):
+        add_labels(other, ids, "more")
+        mark(other, version)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        zarr.consolidate_metadata(twin)
+        zarr.consolidate_metadata(f"{twin}/labels")
+        remove_labels(twin, "ids")
+        known = {
+            key
+            for where in ("", "labels/")
+            for key in (
+                document(twin, f"{where}.zmetadata")["metadata"]
+                if version == "0.4"
+                else document(twin, f"{where}zarr.json")["consolidated_metadata"]["metadata"]
+            )
+        }
+        assert sorted(zarr.open_group(f"{twin}/labels", mode="r").group_keys()) == ["more"]
+        assert "labels/ids" not in zarr.open_group(twin, mode="r")
+    assert not [key for key in known if "ids" in key.split("/")]
+    assert any("more" in key.split("/") for key in known)
+    sidecar = document(twin, "datasource-properties.json")
+    assert [layer["name"] for layer in sidecar["dataLayers"]] == ["array"]
+    marked(twin, version, "", "0", "labels", "labels/more")
+    before = (Path(path) / "datasource-properties.json").read_bytes()
+    remove_labels(path, "more")
+    assert (Path(path) / "datasource-properties.json").read_bytes() == before
+
+
+def test_labels_of_a_field_are_removed_from_its_plate_too(tmp_path):
+    root = makers.plate(tmp_path / "p.zarr", "AB", 2, 1)
+    how = makers.How()
+    makers.well(root / "A/01", {"0": makers.pyramid(pixels((8, 16, 16)), how)}, how)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        zarr.consolidate_metadata(str(root))
+    for name in ("cells", "nuclei"):
+        add_labels(root, pixels((8, 16, 16)) % 3, name, image="A/01/0")
+    assert "A/01/0/labels/cells/0/zarr.json" in files_of(root)
+    assert "cells" in (root / "zarr.json").read_text()
+    remove_labels(root, "cells", image="A/01/0")
+    known = document(root, "zarr.json")["consolidated_metadata"]["metadata"]
+    assert "A/01/0/labels/nuclei/0" in known
+    assert not [key for key in known if "cells" in key]
+    assert "cells" not in json.dumps(known)
+    assert not (root / "A/01/0/labels/cells").exists()
+    assert sorted(nk.open_dataset(f"{root}/A/01/0").ngff.labels) == ["nuclei"]
+    # the journal is the plate's
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["p.zarr", "p.zarr.journal"]
+
+
+def whole_or_gone(path: str, truth: dict[str, dict[str, np.ndarray]]) -> set[str]:
+    """Assert that no label image is half there; return those that are listed."""
+    listed = set(nk.open_dataset(path).ngff.labels)
+    for name, wanted in truth.items():
+        for place, image in ((path, f"labels/{name}"), (f"{path}/labels/{name}", None)):
+            try:
+                found = levels(place, image)
+            except NgffError:
+                assert name not in listed
+                continue
+            assert list(found) == list(wanted)
+            for mag, values in found.items():
+                np.testing.assert_array_equal(values, wanted[mag])
+    return listed
+
+
+STEPS = ("replace", "unlink", "fsync", "pwrite")
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_a_removal_that_dies_at_any_step_leaves_no_half_labels_and_resumes(tmp_path, version):
+    path = labelled(tmp_path / "a.zarr", version, (1, 8, 20, 20), chunks=16, shards=32)
+    truth = {name: levels(path, f"labels/{name}") for name in ("ids", "more")}
+    before = {key: data for key, data in files_of(path).items() if key[0] in "012"}
+    twin = str(tmp_path / "twin.zarr")
+    for end in ("", ".journal"):
+        shutil.copytree(path + end, twin + end)
+    with failing(0, names=STEPS) as seen:
+        KILLED["removal"](twin)
+    reference, states = files_of(twin), []
+    for k in range(1, seen.count + 1, 2):
+        copied = str(tmp_path / "copy.zarr")
+        for end in ("", ".journal"):
+            shutil.copytree(path + end, copied + end)
+        try:
+            with failing(k, names=STEPS, lasting=True):
+                KILLED["removal"](copied)
+        except NgffError as err:
+            assert str(tmp_path) in str(err)  # noqa: PT017 - the last calls may fail unnoticed
+        finished = read_journal(open_target(copied)).finished is not None
+        listed = whole_or_gone(copied, truth)
+        states.append(len(listed))
+        assert before.items() <= files_of(copied).items()
+        if not finished and COMMITTED in journal_tasks(copied):
+            for resume in (True, False):
+                with pytest.raises(PlanError, match="unfinished edit is there"):
+                    append(copied, pixels((8, 20, 20), 2), "c", resume=resume)
+            with pytest.raises(PlanError, match="unfinished edit is there"):
+                remove_labels(copied, "ids")
+            assert not verify(copied).ok
+        if listed or not finished:
+            KILLED["removal"](copied)
+        assert files_of(copied) == reference
+        sound(copied)
+        for end in ("", ".journal"):
+            shutil.rmtree(copied + end)
+    # they go off the list once, both, and never come back
+    assert states == sorted(states, reverse=True)
+    assert set(states) == {2, 0}
+
+
 # --- images of other writers --------------------------------------------------------------------
 
 _BLOSC = numcodecs.Blosc("zstd", 3, numcodecs.Blosc.BITSHUFFLE)
@@ -564,6 +857,9 @@ EDITS = {
     "mags": lambda p: downsample(p, mags=[1, 2, 4, 8]),
 }
 
+#: Beside these, with what must be there before.
+KILLED = {**EDITS, "removal": lambda p: remove_labels(p, ["ids", "more"])}
+
 
 @pytest.mark.parametrize("name", EDITS)
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
@@ -634,7 +930,7 @@ sys.path[:0] = [{tests!r}]
 import test_editing
 from faults import killing
 with killing({k}, names=("replace", "pwrite")):
-    test_editing.EDITS[{name!r}]({path!r})
+    test_editing.KILLED[{name!r}]({path!r})
 """
 
 
@@ -648,6 +944,22 @@ def test_killed_and_resumed(tmp_path, name, k):
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     EDITS[name](path)
     same(path, twin)
+    sound(path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGKILL")
+@pytest.mark.parametrize("k", [4, 9, 14])
+def test_a_removal_that_is_killed_resumes(tmp_path, k):
+    path, twin = labelled(tmp_path / "a.zarr"), labelled(tmp_path / "b.zarr")
+    truth = {name: levels(path, f"labels/{name}") for name in ("ids", "more")}
+    KILLED["removal"](twin)
+    code = _KILLED.format(tests=str(Path(__file__).parent), k=k, name="removal", path=path)
+    code = code.replace('"pwrite"', '"pwrite", "unlink"')
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    whole_or_gone(path, truth)
+    KILLED["removal"](path)
+    assert files_of(path) == files_of(twin)
     sound(path)
 
 
@@ -665,6 +977,8 @@ def test_the_accessor(tmp_path):
     assert "8" in found.children
     result = found.ngff.write(tmp_path / "copy.zarr")
     assert sorted(nk.open_dataset(result.url).ngff.labels) == ["ids"]
+    found.ngff.remove_labels("ids")
+    assert not nk.open_dataset(path).ngff.labels
     da = found["1"].to_dataset()["image"].isel(c=0)
     da.ngff.write(tmp_path / "one.zarr")
     xr.testing.assert_equal(
@@ -684,6 +998,10 @@ def test_objects_in_memory(tmp_path):
         edit(twin)
     for mag, found in levels(twin).items():
         np.testing.assert_array_equal(levels(url)[mag], found)
+    remove_labels(url, "ids")
+    assert not nk.open_dataset(url).ngff.labels
+    assert list(open_target(url).keys("labels")) == []
+    assert verify(url).ok
 
 
 def test_documents_that_are_no_json(tmp_path):

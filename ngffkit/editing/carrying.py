@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +22,11 @@ from ngffkit.execute.running import Watch, run_images
 from ngffkit.planning.options import RunOptions
 from ngffkit.planning.plan import Result
 from ngffkit.sources.contract import fingerprint_of
-from ngffkit.stores.targets import Written
+from ngffkit.stores.folders import LocalTarget
+from ngffkit.stores.targets import DOCUMENTS, Target, Written
+
+#: Objects that are removed before the lock is looked at again.
+_BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,10 @@ class Edit:
         Changes the papers, once the pixels are there.
     remove : tuple of str
         Folders whose objects go first.
+    last : tuple of str
+        Folders whose objects go last, when no document names them any more.
+    holder : str
+        Group in which they lie, if its documents go with them: it has nothing else.
     taken : int
         Bytes of memory that a task takes.
     notes : tuple of Problem
@@ -59,6 +71,14 @@ class Edit:
     remove: tuple[str, ...] = ()
     taken: int = 0
     notes: tuple[Problem, ...] = ()
+    last: tuple[str, ...] = ()
+    holder: str = ""
+
+    @property
+    def gone(self) -> tuple[str, ...]:
+        """How keys begin that there are no more."""
+        holder = (self.holder,) if self.holder else ()
+        return tuple(f"{folder}/" for folder in (*self.last, *holder))
 
     @property
     def described(self) -> dict[str, Any]:
@@ -116,7 +136,7 @@ def carry_out(edit: Edit, run: RunOptions, progress: Watch | None = None) -> Res
     with Journal.begin(target, edit.fingerprint, facts, resume=run.resume, onto=True) as journal:
         # the lock is ours since now: what was planned on must still be so
         edit.papers.check()
-        earlier = _documents(edit.place)
+        earlier = _documents(edit)
         if not journal.done:
             _remove(edit, journal)
         run_images([edit.work], journal, run.executor, run.workers, progress or (lambda _: None))
@@ -124,7 +144,9 @@ def carry_out(edit: Edit, run: RunOptions, progress: Watch | None = None) -> Res
             journal.record(Record(COMMIT))
         edit.patch()
         documents = edit.papers.write()
+        _remove_last(edit, journal)
         written = [w for record in journal.done.values() for w in record.written] + documents
+        documents = [w for w in documents if not w.key.startswith(edit.gone)]
         every = earlier | {w.key: w for w in documents}
         journal.finish({"documents": [[w.key, w.size, w.crc] for w in every.values()]})
     return Result(
@@ -136,22 +158,73 @@ def carry_out(edit: Edit, run: RunOptions, progress: Watch | None = None) -> Res
     )
 
 
-def _documents(place: Place) -> dict[str, Written]:
-    """Return the documents that the journal knows."""
+def _documents(edit: Edit) -> dict[str, Written]:
+    """Return the documents that the journal knows, but for those that go."""
     try:
-        ends: Iterable[Mapping[str, Any]] = read_journal(place.target).ends
+        ends: Iterable[Mapping[str, Any]] = read_journal(edit.place.target).ends
     except NotFoundError:
         return {}
-    return {item[0]: Written(*item) for end in ends for item in end.get("documents", ())}
+    gone = (*edit.gone, *(f"{folder}/" for folder in edit.remove))
+    every = (item for end in ends for item in end.get("documents", ()))
+    return {item[0]: Written(*item) for item in every if not item[0].startswith(gone)}
 
 
 def _remove(edit: Edit, journal: Journal) -> None:
     """Remove what is replaced, or what an edit that was given up has left."""
     target = edit.place.target
     for folder in edit.remove:
-        keys = list(target.keys(folder))
-        for key in sorted(keys, key=lambda key: key.count("/")):
-            target.remove(key)
+        if _delete(target, folder, journal):
+            journal.record(_removed(folder))
+
+
+def _remove_last(edit: Edit, journal: Journal) -> None:
+    """Remove what no document names any more."""
+    target = edit.place.target
+    for folder in edit.last:
+        # noted before it is so: from now on, nobody misses them
+        journal.record(_removed(folder))
+        _delete(target, folder, journal)
+        _tidy(target, folder)
+    if edit.holder:
+        journal.record(_removed(edit.holder))
+        for name in sorted(DOCUMENTS):
+            target.remove(f"{edit.holder}/{name}")
         target.sync()
-        if keys:
-            journal.record(Record(f"remove {folder}", facts={"removed": f"{folder}/"}))
+        _tidy(target, edit.holder)
+
+
+def _removed(folder: str) -> Record:
+    return Record(f"remove {folder}", facts={"removed": f"{folder}/"})
+
+
+def _delete(target: Target, folder: str, journal: Journal) -> int:
+    """Remove the objects below a folder; return how many there were.
+
+    Documents go first, from the top: what is half removed opens nowhere, and an array is gone
+    before the attributes that tell whether an absent chunk was lost.
+    """
+
+    def order(key: str) -> tuple[int, bool]:
+        return key.count("/"), key.endswith(".zattrs")
+
+    papers = (key for key in target.keys(folder) if key.rpartition("/")[2] in DOCUMENTS)
+    first = sorted(papers, key=order)
+    for key in first:
+        target.remove(key)
+    target.sync()
+    count = len(first)
+    # one after another, a million of them would take a day far from the store
+    with ThreadPoolExecutor(max(1, target.concurrency)) as pool:
+        for keys in itertools.batched(target.keys(folder), _BATCH):
+            journal.check()
+            count += sum(1 for _ in pool.map(target.remove, keys))
+    target.sync()
+    return count
+
+
+def _tidy(target: Target, folder: str) -> None:
+    """Remove the folders that are empty now, where there are folders."""
+    if isinstance(target, LocalTarget):
+        for path, _, _ in os.walk(f"{target.root}/{folder}", topdown=False):
+            with contextlib.suppress(OSError):
+                os.rmdir(path)  # noqa: PTH106 - a str

@@ -1,8 +1,8 @@
-"""Edits as functions: plan, add labels, channels, time points, mags; write a region."""
+"""Edits as functions: plan; add and remove labels; add channels, time points, mags; a region."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ngffkit.editing.plans import EditPlan, make_edit, priced
@@ -17,7 +17,8 @@ def plan_edit(edit: str, image: Any, /, *given: Any, **options: Any) -> EditPlan
     Parameters
     ----------
     edit : str
-        What is done: ``"add_labels"``, ``"append"``, ``"write_region"`` or ``"downsample"``.
+        What is done: ``"add_labels"``, ``"remove_labels"``, ``"append"``, ``"write_region"`` or
+        ``"downsample"``.
     image : path, URL, or anything opened by ngffkit
         What is edited.
     *given, **options
@@ -93,6 +94,58 @@ def add_labels(
     7
     """
     return _done(make_edit("add_labels", image, (data, name), options), progress=progress)
+
+
+def remove_labels(
+    image: Any, name: str | Sequence[str], /, *, progress: Watch | bool = False, **options: Any
+) -> Result:
+    """Remove labels of an image, with all their files.
+
+    Parameters
+    ----------
+    image : path, URL, or anything opened by ngffkit
+        What is labelled.
+    name : str or sequence of str
+        What the labels are called: those at ``labels/<name>`` are removed.
+    progress : bool or callable
+        As for the other edits; no pixels are moved.
+    **options
+        ``image`` names one of several, e.g. a field of a plate; ``storage_options`` or
+        ``target_options`` are for its store; ``resume=False`` gives up another edit that is
+        unfinished, where that can be.
+
+    Returns
+    -------
+    Result
+        What was written: documents.
+
+    Raises
+    ------
+    PlanError
+        When there are no such labels, with the names of those that there are, or it can't be
+        done; nothing was begun.
+    WriteError, BusyError
+        When something failed on the way; the same call resumes.
+
+    Notes
+    -----
+    The list of labels and all consolidated metadata are replaced first, then files are removed,
+    documents before chunks: nobody takes what is half removed for labels. Once the list is
+    replaced it can't be given up, only finished. With the last labels goes the group that lists
+    them, unless it holds something else: then it keeps an empty list.
+
+    Examples
+    --------
+    >>> import numpy as np, ngffkit as nk, tempfile
+    >>> from ngffkit.writing import convert
+    >>> path = f"{tempfile.mkdtemp()}/a.zarr"
+    >>> _ = convert(np.ones((8, 64, 64), "u1"), path, voxel_size=(1, 1, 1))
+    >>> _ = add_labels(path, np.full((8, 64, 64), 7, "u4"), "nuclei")
+    >>> _ = remove_labels(path, "nuclei")
+    >>> list(nk.open_dataset(path).ngff.labels)
+    []
+    """
+    return _done(make_edit("remove_labels", image, (name,), options), progress=progress)
 
 
 def append(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ngffkit.discover.walk import join
@@ -36,6 +36,7 @@ class Papers:
         self.place = place
         self._changed: dict[str, Json] = {}
         self._seen: dict[str, Json | None] = {}
+        self._dropped: list[str] = []
 
     # --- reading --------------------------------------------------------------------------------
 
@@ -97,6 +98,10 @@ class Papers:
         else:
             self.put(key, attributes)
 
+    def drop(self, path: str) -> None:
+        """Let nothing repeat the documents at and below a path, which will be removed."""
+        self._dropped.append(path)
+
     # --- writing --------------------------------------------------------------------------------
 
     def write(self) -> list[Written]:
@@ -127,11 +132,14 @@ class Papers:
         if not self._changed:
             return
         parts = self.place.path.split("/") if self.place.path else []
-        for n in range(len(parts), -1, -1):
-            path = "/".join(parts[:n])
+        groups = ["/".join(parts[:n]) for n in range(len(parts), -1, -1)]
+        labels = join(self.place.path, "labels")
+        if any(key.startswith(f"{labels}/") for key in self._changed):
+            groups.insert(0, labels)
+        for path in groups:
             key = join(path, "zarr.json" if self.place.zarr_format == 3 else _CONSOLIDATED)
             document = self.get(key)
-            if document is not None and _repeat(document, path, self._changed):
+            if document is not None and _repeat(document, path, self._changed, self._dropped):
                 yield key, document
 
     def _above(self) -> Iterator[tuple[Any, str, Json]]:
@@ -140,7 +148,8 @@ class Papers:
         for other, path in self.place.above:
             document = _read(other.store, key)
             moved = {join(path, name): doc for name, doc in self._changed.items()}
-            if moved and document is not None and _repeat(document, "", moved):
+            dropped = [join(path, gone) for gone in self._dropped]
+            if moved and document is not None and _repeat(document, "", moved, dropped):
                 yield other, key, document
 
 
@@ -159,7 +168,7 @@ def _read(store: Store, key: str) -> Json | None:
     return document
 
 
-def _repeat(document: Json, path: str, changed: Mapping[str, Json]) -> bool:
+def _repeat(document: Json, path: str, changed: Mapping[str, Json], dropped: Sequence[str]) -> bool:
     """Bring what a document repeats of others up to date; tell whether it repeats any."""
     head = f"{path}/" if path else ""
     below = {k.removeprefix(head): doc for k, doc in changed.items() if k.startswith(head)}
@@ -174,8 +183,11 @@ def _repeat(document: Json, path: str, changed: Mapping[str, Json]) -> bool:
     else:
         inner = document.get("metadata")
         below = {key: doc for key, doc in below.items() if key.rpartition("/")[2] in _V2}
-    if not isinstance(inner, dict) or not below:
+    lost = [gone.removeprefix(head) for gone in dropped if gone.startswith(head)]
+    if not isinstance(inner, dict) or not (below or lost):
         return False
+    _forget(inner, lost)
+    below = {k: doc for k, doc in below.items() if not _is_in(k, lost)}
     for key, doc in below.items():
         own = {k: v for k, v in doc.items() if k != "consolidated_metadata"}
         old = inner.get(key)
@@ -183,3 +195,20 @@ def _repeat(document: Json, path: str, changed: Mapping[str, Json]) -> bool:
             own["consolidated_metadata"] = old["consolidated_metadata"]
         inner[key] = own
     return True
+
+
+def _forget(inner: Json, dropped: Sequence[str]) -> None:
+    """Remove what is repeated of documents at and below some paths."""
+    for key in list(inner):
+        if _is_in(key, dropped):
+            del inner[key]
+        elif isinstance(inner[key], dict):  # a group may repeat what lies in it
+            block = inner[key].get("consolidated_metadata")
+            nested = block.get("metadata") if isinstance(block, dict) else None
+            if isinstance(nested, dict):
+                head = f"{key}/"
+                _forget(nested, [p.removeprefix(head) for p in dropped if p.startswith(head)])
+
+
+def _is_in(key: str, folders: Sequence[str]) -> bool:
+    return any(f"{key}/".startswith(f"{folder}/") for folder in folders)

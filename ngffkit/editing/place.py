@@ -63,7 +63,7 @@ def refuse(option: str, message: str, remedy: str) -> NoReturn:
     raise PlanError([Problem(option, "error", message, remedy)])
 
 
-def locate(image: Any, options: Options) -> Place:
+def locate(image: Any, options: Options, *, labels: bool = True) -> Place:
     """Find the image that is to be edited, as it is now.
 
     Parameters
@@ -72,6 +72,8 @@ def locate(image: Any, options: Options) -> Place:
         The image; of what was opened before only the address counts.
     options : Options
         ``image`` names one of several, ``target_options`` are for a remote store.
+    labels : bool
+        Whether it may be one of an image's labels, which then must all be readable.
 
     Raises
     ------
@@ -84,7 +86,7 @@ def locate(image: Any, options: Options) -> Place:
     storage = options.run.target_options or options.read.storage_options
     url = _address(image)
     _check_address(url)
-    opened = _fresh(url, options.read.image, storage)
+    opened = _fresh(url, options.read.image, storage, labels=labels)
     version = opened.image.version
     if version not in WRITABLE or _format_of(opened) != zarr_format(version):
         what = f"OME-Zarr {version}" if version[:1].isdigit() else f"{version} data"
@@ -127,10 +129,10 @@ def _check_address(url: str) -> None:
         refuse("image", f"{url} is in a zip file, where nothing can be replaced", remedy)
 
 
-def _fresh(url: str, name: str | None, storage: Any) -> Opened:
+def _fresh(url: str, name: str | None, storage: Any, *, labels: bool) -> Opened:
     parts = (name or "").strip("/").split("/")
     wells = ("/".join(parts[:2]),) if len(parts) >= 3 else ()
-    found = api.find(url, Wanted(labels=True, wells=wells), "error", storage)
+    found = api.find(url, Wanted(labels=labels, wells=wells), "error", storage)
     if found.node.kind in ("array", "arrays", "webknossos"):
         remedy = "make an OME-Zarr of it with ngffkit.convert, then edit that"
         refuse("image", f"{url} is no OME-Zarr image but {found.node.kind}", remedy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from ngffkit.editing.growing import plan_growth
 from ngffkit.editing.labels import plan_labels
 from ngffkit.editing.place import locate, refuse
 from ngffkit.editing.region import plan_region
+from ngffkit.editing.removal import plan_removal
 from ngffkit.errors import NotFoundError, PlanError, Problem
 from ngffkit.execute.cutting import whole
 from ngffkit.execute.job import LevelJob
@@ -37,6 +39,7 @@ _TAKEN: Mapping[str, tuple[str, ...]] = {
     "add_labels": (*_READ, *_RUN, *_LEVELS, "overwrite", "voxel_size", "unit", "origin", "version"),
     "append": (*_READ, *_RUN, "method"),
     "downsample": ("image", "storage_options", *_RUN, *_LEVELS),
+    "remove_labels": ("image", "storage_options", "target_options", "resume"),
     "write_region": (*_READ, *_RUN, "method"),
 }
 
@@ -45,6 +48,7 @@ _GIVEN: Mapping[str, tuple[tuple[str, ...], str]] = {
     "add_labels": (("data", "name"), "add labels"),
     "append": (("data", "axis"), "append"),
     "downsample": ((), "add mags"),
+    "remove_labels": (("name",), "remove labels"),
     "write_region": (("data",), "write a region"),
 }
 
@@ -56,7 +60,7 @@ class EditPlan:
     Parameters
     ----------
     name : str
-        ``add_labels``, ``append``, ``write_region`` or ``downsample``.
+        ``add_labels``, ``remove_labels``, ``append``, ``write_region`` or ``downsample``.
     url : str
         The image that is edited.
     edit : Edit or None
@@ -67,6 +71,8 @@ class EditPlan:
         What it takes; None where nobody asked.
     problems : tuple of Problem
         Those of severity ``error`` forbid to run it; the others are worth reading.
+    removed : int or None
+        Files of labels that are removed; None where nobody asked.
     """
 
     name: str
@@ -75,6 +81,7 @@ class EditPlan:
     options: Options
     cost: Cost | None = None
     problems: tuple[Problem, ...] = ()
+    removed: int | None = None
 
     @property
     def levels(self) -> tuple[LevelJob, ...]:
@@ -153,7 +160,8 @@ def make_edit(name: str, image: Any, given: Sequence[Any], keywords: Mapping[str
     at = keywords.get("at") if name == "write_region" else None
     options = {k: v for k, v in keywords.items() if k != "at" or name != "write_region"}
     chosen = _chosen(name, options)
-    place = locate(image, chosen)
+    # labels that can't be read can be removed
+    place = locate(image, chosen, labels=name != "remove_labels")
     edit: Edit | None
     if name == "add_labels":
         edit = plan_labels(place, given[0], given[1], chosen)
@@ -161,6 +169,8 @@ def make_edit(name: str, image: Any, given: Sequence[Any], keywords: Mapping[str
         edit = plan_growth(place, given[0], given[1], chosen)
     elif name == "write_region":
         edit = plan_region(place, given[0], at or {}, chosen)
+    elif name == "remove_labels":
+        edit = plan_removal(place, given[0], chosen)
     else:
         told = any(option in options for option in ("chunks", "shards", "compression"))
         edit = plan_mags(place, chosen, told=told)
@@ -186,6 +196,11 @@ def priced(plan: EditPlan) -> EditPlan:
     """Return the plan with what it takes, by a look at the middle of the data."""
     if plan.edit is None:
         return plan
+    if plan.edit.last:
+        found = _about_journal(plan, plan.edit)
+        keys = (plan.edit.place.target.keys(folder) for folder in plan.edit.last)
+        removed = sum(1 for _ in itertools.chain.from_iterable(keys))
+        return replace(plan, removed=removed, problems=(*plan.problems, *found))
     job, room = plan.edit.work.job, Room.of(plan.options.run)
     sample = Sample(1.0, None)
     if job.source is not None:
@@ -234,6 +249,8 @@ def _content(plan: EditPlan) -> Content:
     title = f"{_GIVEN[plan.name][1]} -> {plan.url}"
     if plan.edit is None:
         return Content(title, (("write", "nothing: no mag is missing"),), (), plan.problems)
+    if plan.edit.last:
+        return Content(title, _what_goes(plan, plan.edit.last), (), by_weight(plan.problems))
     work, levels = plan.edit.work, plan.levels
     facts = []
     if (source := work.job.source) is not None:
@@ -254,6 +271,13 @@ def _content(plan: EditPlan) -> Content:
     )
     table = Table(f"arrays{by}", ("path", "shape", "what is written", "files"), rows)
     return Content(title, tuple(facts), (table,), by_weight(plan.problems), share)
+
+
+def _what_goes(plan: EditPlan, folders: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    facts = [("remove", ", ".join(folders))]
+    if plan.removed is not None:
+        facts.append(("files", f"{plan.removed:,}, when no document names them any more"))
+    return tuple(facts)
 
 
 def _part(level: LevelJob, dims: Sequence[str]) -> str:

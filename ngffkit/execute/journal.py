@@ -183,6 +183,10 @@ class Journal:
         """Whether `finish` was called."""
         return self._finished
 
+    def check(self) -> None:
+        """Raise BusyError when the lock was lost to another writer."""
+        self._lock.check()
+
     def record(self, record: Record) -> None:
         """Note a finished task, whose objects are on the disk (`Target.sync`).
 

@@ -214,7 +214,15 @@ def _take(found: Parsed, body: dict[str, Any], line: bytes) -> None:
         found.ends.append(body["finished"])
     elif "task" in body:
         found.records.add(body["task"], line)
+        if gone := body["facts"].get("removed"):
+            found.ends = [_without(end, gone) for end in found.ends]
     found.lines.append(line)
+
+
+def _without(end: Mapping[str, Any], gone: str) -> dict[str, Any]:
+    """Return what an end said, without the documents of a folder that was removed since."""
+    kept = [item for item in end.get("documents", ()) if not item[0].startswith(gone)]
+    return {**end, "documents": kept}
 
 
 def _lines(data: Any) -> Iterator[tuple[bytes, int]]:
@@ -264,13 +272,15 @@ def _is_told(body: dict[str, Any]) -> bool:
         and _are_written(body.get("written"))
         and isinstance(body.get("skipped"), list)
         and isinstance(body.get("facts"), dict)
-        and isinstance(body["facts"].get("removed", ""), (str, list))
+        and isinstance(body["facts"].get("removed", ""), str)
     )
 
 
 def _are_written(items: Any) -> bool:
     return isinstance(items, list) and all(
-        isinstance(item, list) and [type(value) for value in item] == [str, int, int]
+        isinstance(item, list)
+        and [type(value) for value in item] == [str, int, int]
+        and min(item[1:]) >= 0
         for item in items
     )
 

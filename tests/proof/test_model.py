@@ -7,15 +7,20 @@ one was made from.
 
 from __future__ import annotations
 
+import datetime as dt
+import logging
 import shutil
 import tempfile
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpd
 import makers
 import numpy as np
 import pytest
+import s3_proxy
 import zarr
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -29,6 +34,8 @@ from hypothesis.stateful import (
 )
 
 import ngffkit as nk
+from ngffkit.execute import locks
+from ngffkit.stores.targets import open_target
 from ngffkit.verifying import verify
 from ngffkit.writing import convert
 
@@ -86,9 +93,17 @@ class Edits(RuleBasedStateMachine):
 
     # --- what is done -------------------------------------------------------------------------
 
-    @initialize(size=SIZES, times=st.integers(1, 2), layout=LAYOUTS, seed=SEEDS)
-    def begin(self, size, times, layout, seed):
+    @initialize(
+        size=SIZES,
+        times=st.integers(1, 2),
+        layout=LAYOUTS,
+        seed=SEEDS,
+        names=st.lists(st.sampled_from(NAMES), unique=True),
+    )
+    def begin(self, size, times, layout, seed, names):
         self.write((times, *size), layout, seed, overwrite=False)
+        for name in names:
+            self.add(name, seed)
 
     def write(self, shape, layout, seed, *, overwrite):
         self.sound = False
@@ -123,10 +138,26 @@ class Edits(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES), seed=SEEDS)
     def label(self, name, seed):
+        self.add(name, seed)
+
+    def add(self, name, seed):
         self.sound = False
         ids = noise(self.image.pixels.shape, seed, "u4")
         nk.add_labels(self.path, ids, name, method="nearest", overwrite=name in self.labels)
         self.labels[name] = Held(ids, list(self.image.mags), "nearest")
+
+    @precondition(lambda self: self.labels)
+    @rule(data=st.data())
+    def remove(self, data):
+        some = st.lists(st.sampled_from(sorted(self.labels)), min_size=1, unique=True)
+        self.drop(data.draw(some, label="names"))
+
+    def drop(self, names):
+        self.sound = False
+        nk.remove_labels(self.path, names[0] if len(names) == 1 else names)
+        for name in names:
+            del self.labels[name]
+            assert not Path(self.path, "labels", name).exists()
 
     @rule(data=st.data(), seed=SEEDS)
     def region(self, data, seed):
@@ -217,3 +248,94 @@ def test_edits_in_any_order_leave_what_a_model_has(ledger):
         ledger.enter("model", "wrong")
         raise
     assert not ledger.wrong("model")
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("layout", [("0.4", 4, None), ("0.5", 4, 8)])
+def test_labels_come_and_go_between_other_edits(ledger, layout):
+    machine = type("Counted", (Edits,), {"ledger": ledger})()
+    steps = [
+        lambda: machine.write((1, 5, 9, 9), layout, 1, overwrite=False),
+        lambda: machine.add("cells", 2),
+        machine.coarser,
+        lambda: machine.add("nuclei", 3),
+        lambda: machine.drop(["cells"]),
+        lambda: machine.append(1, 4),
+        lambda: machine.drop(["nuclei"]),
+        lambda: machine.add("cells", 5),
+        lambda: machine.rewrite(layout),
+        lambda: machine.drop(["cells"]),
+    ]
+    try:
+        for step in steps:
+            step()
+            machine.is_right()
+    except BaseException:
+        machine.sound = False
+        ledger.enter("model", "wrong")
+        raise
+    finally:
+        machine.teardown()
+
+
+# --- labels that go, in a bucket ------------------------------------------------------------------
+
+BUCKET = "edits-in-any-order"
+
+
+@pytest.fixture(scope="module")
+def proxy() -> Iterator[s3_proxy.Proxy]:
+    boto3, moto = pytest.importorskip("boto3"), pytest.importorskip("moto.server")
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    url = "http://{}:{}".format(*server.get_host_and_port())
+    keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of boto3's own making
+        client = boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys)
+        client.create_bucket(Bucket=BUCKET)
+        client.close()
+    with s3_proxy.between(url, keeps=False) as between:
+        yield between
+    server.stop()
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+@pytest.mark.parametrize(
+    "requests", [None, "*labels/*#put", "*journal/journal/0*#put", "*zarr/*#put", "#delete"]
+)
+def test_labels_in_a_bucket_go_whatever_request_fails(proxy, monkeypatch, version, requests):
+    # who died is dead after a second
+    monkeypatch.setattr(locks.LeaseLock.__init__, "__defaults__", (5.0, 1.0))
+    soon = {"init_backoff": dt.timedelta(milliseconds=2), "max_backoff": dt.timedelta(0, 0, 8000)}
+    options = {"endpoint": proxy.url, "region": "us-east-1", "key": "key", "secret": "secret"}
+    options |= {"retry_config": {"max_retries": 1, "backoff": {**soon, "base": 2}}}
+    name = "".join(c for c in f"{version}-{requests}" if c.isalnum())
+    url = f"s3://{BUCKET}/{name}.zarr"
+    how = {"voxel_size": (1, 1, 1), "chunks": 8, "mags": [1, 2], "target_options": options}
+    proxy.clear()
+    convert(noise((8, 16, 16), 0), url, version=version, **how)
+    before = set(open_target(url, options).keys())
+    for label in ("a", "ab"):
+        nk.add_labels(url, noise((8, 16, 16), 1), label, storage_options=options)
+    kept = nk.open_dataset(url, image="labels/ab", storage_options=options)["labels"].values
+    proxy.clear()
+    if requests:
+        proxy.fault(f"{BUCKET}{requests}", httpd.status(500), float("inf"))
+        with pytest.raises(nk.NgffError, match=BUCKET):
+            nk.remove_labels(url, "a", storage_options=options)
+        assert proxy.faulted
+        proxy.clear()
+        found = nk.open_dataset(url, storage_options=options).ngff.labels
+        assert sorted(found) in (["a", "ab"], ["ab"])
+        if "a" in found:
+            np.testing.assert_array_equal(found["a"]["labels"].values, kept)
+    nk.remove_labels(url, "a", storage_options=options)
+    left = set(open_target(url, options).keys())
+    assert {key for key in left - before if not key.startswith("labels/ab/")} == (
+        {"labels/.zgroup", "labels/.zattrs"} if version == "0.4" else {"labels/zarr.json"}
+    )
+    again = nk.open_dataset(url, image="labels/ab", storage_options=options)["labels"].values
+    np.testing.assert_array_equal(again, kept)
+    assert not nk.verify(url, storage_options=options).problems
