@@ -23,22 +23,19 @@ from ngffkit.chunks import codecs
 from ngffkit.chunks.arrays import ArraySpec
 from ngffkit.chunks.batches import Entry, cut_batches, cut_spans
 from ngffkit.chunks.boxes import Index, Part, cross, cross_mesh, pieces_of, result_shape
+from ngffkit.chunks.replaced import read_parts
 from ngffkit.chunks.shardindexes import ShardIndex, ShardIndexes
 from ngffkit.chunks.standing import Standing
 from ngffkit.chunks.threads import Task, Threads
 from ngffkit.errors import ChunkError, NgffError, StoreError
 from ngffkit.stores.base import Store, is_web_page
-from ngffkit.stores.pinning import get_tagged, get_tagged_ranges
-from ngffkit.stores.versions import ChangedError
+from ngffkit.stores.pinning import get_tagged
 
 _ABSENT = 2**64 - 1
 _CPUS = os.cpu_count() or 1
 
 #: Chunks of one read that may have come and not be decoded yet.
 _MOST_BEHIND = 64
-
-#: How often a shard is looked up that was replaced since its index was read.
-_ATTEMPTS = 5
 
 
 @dataclass(slots=True)
@@ -309,8 +306,12 @@ class _Run:
     def _batch(self, shard: tuple[int, ...], batch: list[Entry[Part]], tag: Any) -> Task:
         def task() -> None:
             reader = self.reader
-            found, blobs = self._blobs(shard, batch, tag)
-            for raw, (offset, length, part) in zip(blobs, found, strict=True):
+            parts = [part for *_, part in batch]
+            read = read_parts(reader, shard, batch, tag, lambda index: self.entries(index, parts))
+            if read is None:
+                self.fill(shard, parts)()
+                return
+            for raw, (offset, length, part) in read:
                 if len(raw) != length:
                     raise reader.error(
                         shard,
@@ -319,33 +320,6 @@ class _Run:
                 self._place(raw, part, shard)
 
         return task
-
-    def _blobs(
-        self, shard: tuple[int, ...], batch: list[Entry[Part]], tag: Any
-    ) -> tuple[list[Entry[Part]], list[Any]]:
-        """Read chunks of a shard; where it was replaced since its index was read, of the new one.
-
-        Some servers name the same version otherwise each time: where the index stays the same, the
-        last attempt makes no conditions.
-        """
-        reader, parts = self.reader, [part for *_, part in batch]
-        key, same = reader.key(shard), True
-        for attempt in range(_ATTEMPTS):
-            ranges = [(offset, length) for offset, length, _ in batch]
-            try:
-                if tag is None or (same and attempt == _ATTEMPTS - 1):
-                    return batch, reader.store.get_ranges(key, ranges)
-                return batch, get_tagged_ranges(reader.store, key, ranges, tag)
-            except StoreError as err:
-                if tag is None or not isinstance(err, ChangedError):
-                    raise ChunkError(key, reader.url(shard), err.cause, denied=err.denied) from err
-            index, tag = reader.reload_index(shard, tag)
-            if index is None:
-                self.fill(shard, parts)()
-                return [], []
-            before, batch = batch, self.entries(index, parts)
-            same = same and before == batch
-        raise reader.error(shard, "it is replaced again and again while it is read; read it later")
 
     def _fill(self, part: Part) -> None:
         self.out[part.target] = 0 if self.spec.fill is None else self.spec.fill

@@ -36,7 +36,7 @@ class Standing:
         stamp = store.stamp(key)
         if stamp is None or stamp == self._seen:
             return  # where there is none, the policy of absent chunks has its say
-        found = _layout(store.get(key), path)
+        found = _layout(LocalStore.get(store, key), path)  # as a look at its date: no request
         if found is not None and _cut(found) != _cut(spec.layout):
             cause = "it was rewritten in another layout since it was opened; open it again"
             raise ChunkError(key, f"{store.url}/{key}", cause)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Sequence
@@ -148,6 +149,8 @@ class ObjectLog:
 
     def go_beyond(self, lines: Sequence[bytes], good: int, header: bytes) -> None:
         """Add a header behind the sound lines."""
+        # lines of what is finished, which could not be removed then, are none of what begins
+        self.forget()
         self.go_on([*lines, header], good)
 
     def _merge(self) -> None:
@@ -168,7 +171,9 @@ class ObjectLog:
         except NgffError:
             self._lines.pop()
             raise
-        self.forget()
+        # it is done: an error would have it done twice; who begins anew removes what stays
+        with contextlib.suppress(NgffError):
+            self.forget()
 
     def close(self) -> None:
         """Do nothing."""

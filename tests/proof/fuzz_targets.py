@@ -674,6 +674,7 @@ FOUND: Final[Mapping[str, tuple[bytes, ...]]] = {
         b'\0{"format":1,"fingerprint":"a","facts":{}}\n{"task":{},"written":[],"facts":{}}',
         b'\0{"format":1,"fingerprint":"a","facts":{}}\n{"finished":{"documents":[["a",5]]}}',
         b'\0{"format":1,"fingerprint":"a","facts":{}}\n{"finished":"done"}',
+        b'\0{"format":1,"fingerprint":"a","facts":{}}\n{"finished":{"documents":[["a",-5,7]]}}',
     ),
     # a header that is no Python at all
     "files": (b"\2\x93NUMPY\x01\x00\x08\x00{'a'\n\x1a\n",),

@@ -194,10 +194,18 @@ def test_a_shard_that_is_replaced_all_the_time_is_an_error(tmp_path, monkeypatch
     monkeypatch.setattr(LocalStore, "stamp", lambda *_: (next(stamps),))
     # as long as its index stays, it is only named otherwise each time
     assert image[0, 20, 20] == 2
-    entries = iter([[(0, 5, None)], [(0, 6, None)], [(0, 7, None)]] * 9)
-    monkeypatch.setattr(reader._Run, "entries", lambda *_: next(entries))
+    load, seen = reader.ArrayReader.load_index, []
+
+    def other(self: Any, shard: tuple[int, ...]) -> Any:
+        seen.append(shard)
+        index = load(self, shard).copy()
+        index[0, 0, 0, 0] += 1  # of another chunk than the one that is wanted
+        return index
+
+    monkeypatch.setattr(reader.ArrayReader, "load_index", other)
     with pytest.raises(ChunkError, match="replaced again and again"):
-        _ = image.values
+        _ = image[0, 20, 20].values
+    assert seen == [(0, 0, 0)]
 
 
 def test_a_single_file_that_is_replaced_is_named(tmp_path):
