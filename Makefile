@@ -40,7 +40,7 @@ help:  ## list these commands
 	@echo "make bench         measure ngffkit beside its peers, in ten minutes; BENCH_OPTIONS=--keep keeps it"
 	@echo "make bench-full    the same on larger volumes with more rounds, and keep it; hours"
 	@echo "make bench-peers   set up the peers, each in a venv of its own"
-	@echo "make compat        the wheel in clean venvs, each Python found, newest and lowest dependencies; hours with COMPAT_OPTIONS=--all"
+	@echo "make compat        the wheel on each Python found, by newest and lowest dependencies; what installing takes"
 	@echo "make wheel         build wheel and sdist into dist/, the same bytes each time"
 	@echo "make sbom          list what the wheel brings along, with licences, into dist/ (CycloneDX)"
 	@echo "make binder-check  build Binder's environment in a clean venv and run all notebooks there"

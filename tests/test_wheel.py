@@ -1,4 +1,4 @@
-"""The wheel, installed in a fresh environment far from the checkout, does the main job."""
+"""The wheel holds what it should, is the same each time, and does the main job when installed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import Final
@@ -45,13 +47,13 @@ print(json.dumps({"files": files, "path": sys.path}))
 pytestmark = pytest.mark.slow
 
 
-def run(*command: str | Path, cwd: Path) -> str:
+def run(*command: str | Path, cwd: Path, **more: str) -> str:
     """Run a command in an environment that says nothing of the checkout; return what it prints."""
     clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
     done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
-        env=clean | {"PYTHONNOUSERSITE": "1", "MPLBACKEND": "agg"},
+        env=clean | {"PYTHONNOUSERSITE": "1", "MPLBACKEND": "agg"} | more,
         capture_output=True,
         text=True,
         check=False,
@@ -78,10 +80,67 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path):
     sources = {p.relative_to(ROOT).as_posix() for p in (ROOT / "ngffkit").rglob("*.py")}
     bundles = {f"ngffkit/widgets/static/{name}.js" for name in ("browse", "panels")}
     assert package == sources | {"ngffkit/py.typed", *bundles}
-    assert all(n.startswith(("ngffkit/", "ngffkit-")) for n in names)
-    assert any(n.endswith("licenses/LICENSE") for n in names)
+    assert sorted(names) == sorted(set(names))
+    about = {n.split("/", 1)[1] for n in set(names) - package if ".dist-info/" in n}
+    assert about == {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE"}
+    assert len(names) == len(package) + len(about)
     assert "License-Expression: BSD-3-Clause" in metadata
     assert wheel.stat().st_size < 1_100_000
+
+
+@pytest.fixture(scope="module")
+def backend(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with what builds ngffkit, as pyproject.toml names it."""
+    folder = tmp_path_factory.mktemp("backend")
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["build-system"]["requires"]
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
+    run(*pip, "install", "--target", folder, *wanted, cwd=folder)
+    return folder
+
+
+def build(kind: str, source: Path, folder: Path, backend: Path, **more: str) -> Path:
+    """Build a wheel or an sdist of a folder into another one; return it."""
+    folder.mkdir()
+    command = (sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", folder)
+    run(*command, cwd=source, PYTHONPATH=str(backend), **more)
+    (found,) = (path for path in folder.iterdir() if path.name.startswith("ngffkit-"))
+    return found
+
+
+def test_the_same_sources_give_the_same_bytes(backend: Path, tmp_path: Path):
+    # in the second build every file is younger, and has other permissions' umask
+    with tarfile.open(build("sdist", ROOT, tmp_path / "sdist", backend)) as archive:
+        archive.extractall(tmp_path / "unpacked", filter="data")
+    (unpacked,) = (tmp_path / "unpacked").iterdir()
+    for path in unpacked.rglob("*.py"):
+        os.utime(path)
+        path.chmod(0o600)
+    epoch = {"SOURCE_DATE_EPOCH": "1700000000"}
+    first = build("wheel", ROOT, tmp_path / "first", backend, **epoch)
+    second = build("wheel", ROOT, tmp_path / "second", backend, **epoch)
+    assert first.read_bytes() == second.read_bytes()
+    assert build("wheel", unpacked, tmp_path / "third", backend, **epoch).read_bytes() == (
+        first.read_bytes()
+    )
+    # the date stands in it, so the comparison would see another one
+    other = build("wheel", ROOT, tmp_path / "other", backend, SOURCE_DATE_EPOCH="1600000000")
+    assert other.read_bytes() != first.read_bytes()
+
+
+def test_sdist_holds_what_tests_need_and_no_leftovers(backend: Path, tmp_path: Path):
+    archive = build("sdist", ROOT, tmp_path / "sdist", backend)
+    with tarfile.open(archive) as opened:
+        names = {name.split("/", 1)[1] for name in opened.getnames() if "/" in name}
+    heads = {name.split("/")[0] for name in names}
+    wanted = {"ngffkit", "js", "tests", "docs", "notebooks", "benchmarks", "binder", "compat"}
+    assert wanted <= heads
+    said = {"Makefile", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"}
+    made = {"PKG-INFO", "pyproject.toml", ".gitignore", ".ci"}
+    assert heads <= wanted | said | made
+    parts = {part for name in names for part in Path(name).parts}
+    assert not parts & {"node_modules", "__pycache__", ".venv", ".bench", "_build", "dist"}
+    assert {".ci/nightly", "tests/conftest.py", "js/src/types.js", "docs/index.md"} <= names
+    assert archive.stat().st_size < 5_000_000
 
 
 def test_installed_wheel_does_the_main_job(wheel: Path, tmp_path: Path):

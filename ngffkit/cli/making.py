@@ -91,19 +91,34 @@ def options_of(typed: Typed) -> Iterator[dict[str, Any]]:
 def _client(address: str) -> Iterator[Any]:
     try:
         from distributed import Client as _Client
+        from distributed import default_client as _default
     except ImportError:
         raise NgffError(
             f"executor: {address} is a dask scheduler; pip install distributed"
         ) from None
-    make: Callable[..., Any] = _Client  # it has no annotations
+    make: Callable[..., Any] = _Client  # neither has annotations
+    default: Callable[[], Any] = _default
+    before = _or_none(default)
     try:
         client = make(address, timeout=10)
-    except (OSError, ValueError, ImportError, TimeoutError) as err:
+    except (OSError, TypeError, ValueError, ImportError, TimeoutError) as err:
+        # the half-made client stands for dask in this process already, and whatever is computed
+        # next would wait for it forever
+        half = _or_none(default)
+        if half is not None and half is not before:
+            half.close()
         raise NgffError(f"executor: no dask scheduler at {address}: {err}") from None
     try:
         yield client
     finally:
         client.close()
+
+
+def _or_none(default: Callable[[], Any]) -> Any:
+    try:
+        return default()
+    except ValueError:  # there is none
+        return None
 
 
 def _show(planned: Plan, *, json_: bool) -> int:
