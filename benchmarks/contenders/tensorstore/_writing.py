@@ -30,7 +30,8 @@ def created(ask: dict[str, Any], i: int, shape: tuple[int, ...], dtype: np.dtype
             "dimension_names": ["z", "y", "x"],
         },
     }
-    # without syncing each file, which is its default and which no other peer does
+    # without forcing each file to the disk, which is its default; zarr-python, with which the other
+    # peers write, never does, and ngffkit always
     limit = {"data_copy_concurrency": {"limit": os.cpu_count()}}
     context = ts.Context(limit | {"file_io_sync": False})
     return ts.open(spec, create=True, context=context).result()

@@ -1,7 +1,8 @@
 """WEBKNOSSOS: `Dataset.from_images`, then `downsample`; it writes Zstandard of level 5, always.
 
-`webknossos convert` does the same, but gives the coarser mags shards of 1024³, which it fills in
-memory: gigabytes for a volume of megabytes. Here they get the shards that are asked of all.
+It is measured by what is quicker: `webknossos convert` took eight times the processor time for
+33 MB of slices, and 5.9 GB of memory instead of 0.4. Here coarser mags get the shards that are
+asked of all.
 """
 
 from __future__ import annotations
