@@ -13,6 +13,9 @@ from typing import Any
 
 _AXIS = re.compile(r"[A-Za-z]\w*")
 
+#: Numbers of voxels and of units are below that.
+_MOST = 2**63
+
 
 def word(text: str) -> str:
     """Return a text that isn't empty."""
@@ -291,7 +294,8 @@ def _numbers(text: str, kind: type[float], expected: str) -> tuple[Any, ...] | d
             number = None
         if (
             number is None
-            or not math.isfinite(number)
+            # nor NaN; whole numbers of hundreds of digits are no float at all
+            or not abs(number) < _MOST
             or bool(equals) != bool(_AXIS.fullmatch(name.strip()))
         ):
             raise ValueError(expected)

@@ -678,6 +678,8 @@ FOUND: Final[Mapping[str, tuple[bytes, ...]]] = {
     ),
     # a header that is no Python at all
     "files": (b"\2\x93NUMPY\x01\x00\x08\x00{'a'\n\x1a\n",),
+    # more digits than a float has room for
+    "options": (b"tune\0--chunk-shape\0" + b"9" * 400 + b"\0x.zarr",),
     # two pages, each the next one of the other
     "tiffs": (b"II*\0\x08\0\0\0" + bytes(2) + b"\x0e\0\0\0" + bytes(2) + b"\x08\0\0\0",),
     # options of other types than they have, and more workers than there are
