@@ -31,7 +31,7 @@ help:  ## list these commands
 	@echo "make lab           JupyterLab on the notebooks"
 	@echo "make js            bundle the viewer's JavaScript (node and npm)"
 	@echo "make test          set up what tests need and run them all"
-	@echo "make faults        break everything, all cases: hours; fills in the table of docs/faults.md"
+	@echo "make faults        break everything, all cases: an hour; fills in the table of docs/faults.md"
 	@echo "make browser       Chromium, node and packages, which tests of the viewer ask"
 	@echo "make oracles       other people's readers and validators, which tests ask"
 	@echo "make check         ruff, format, types, architecture"

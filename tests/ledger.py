@@ -135,8 +135,8 @@ ROWS: Final[Mapping[str, Row]] = {
     ),
     "fuzz": Row(
         "fuzzing",
-        "documents, keys, JSON, shard indices, journals and options, changed at random "
-        "(hypothesis, atheris)",
+        "documents, keys, JSON, chunks of all codecs, shard indices, zip directories, headers of "
+        "files, journals and options, changed at random (hypothesis, atheris)",
         1_000_000,
     ),
     "model": Row(
