@@ -300,11 +300,12 @@ def _ahead(modes: Sequence[Results]) -> Iterator[str]:
         clear = [it for it in found if it.settled]
         near = [it for it in found if not it.settled]
         peers = sum(bool(row["ratio"]) and row["kind"] == "peer" for row in some["rows"])
-        yield f"\n`{some['mode']}`: of {peers} comparisons with peers, by time, CPU and memory, "
+        yield f"\n`{some['mode']}`: of {peers} pairs of a case and a peer, compared by time, CPU, "
+        yield "memory and requests, "
         yield (
-            f"these were won by the peer in every round ({len(clear)}).\n\n" + not_ahead(clear)
+            f"these {len(clear)} figures were the peer's in every round.\n\n" + not_ahead(clear)
             if clear
-            else "none was won by a peer in every round.\n"
+            else "no figure was the peer's in every round.\n"
         )
         if near:
             yield f"\nAhead by the median, but not in every round ({len(near)}):\n"

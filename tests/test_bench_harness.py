@@ -304,7 +304,7 @@ def test_what_is_ahead_in_some_rounds_only_is_told_apart():
         ("cpu", 1.1, False),
     ]
     text = of("page").markdown([of("keeping").compact(results(case))])
-    assert "none was won by a peer in every round" in text
+    assert "no figure was the peer's in every round" in text
     assert "but not in every round (2)" in text
 
 
