@@ -30,7 +30,7 @@ TASKS = (1_000, 10_000, 100_000, 1_000_000)
 WORKERS = (8, 64, 512)
 
 #: Real tasks of one small chunk: how many, and by whom. Processes and dask are asked for fewer.
-TINY = (("threads", 10_000), ("threads", 100_000), ("processes", 10_000), ("dask", 10_000))
+TINY = (("threads", 10_000), ("threads", 100_000), ("processes", 10_000), ("dask", 1_000))
 
 #: 262 x 524 x 524 µm of brain at 4 nm.
 PETABYTE = (65_536, 131_072, 131_072)
