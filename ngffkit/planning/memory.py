@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ngffkit.errors import Problem
+from ngffkit.execute.crews import workers_of
 from ngffkit.execute.cutting import Cut, fit, read_step
 from ngffkit.execute.job import LevelJob
-from ngffkit.execute.running import workers_of
 from ngffkit.execute.work import AHEAD, cpus
 from ngffkit.planning.options import RunOptions, about
 from ngffkit.reduce import METHODS

@@ -12,10 +12,10 @@ from typing import Any
 from ngffkit import __version__
 from ngffkit.chunks.encoding import Compression, array_spec
 from ngffkit.errors import NgffError, NotFoundError, PlanError, Problem
+from ngffkit.execute.crews import workers_of
 from ngffkit.execute.cutting import cut_up, whole
 from ngffkit.execute.job import ImageJob, Job, LevelJob
 from ngffkit.execute.journal import read_journal
-from ngffkit.execute.running import workers_of
 from ngffkit.execute.work import cpus
 from ngffkit.grid import Grid
 from ngffkit.image import Image, LabelInfo, Level

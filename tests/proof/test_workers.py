@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -350,6 +351,104 @@ def test_a_scheduler_that_dies_is_said_and_another_one_goes_on(ledger, slices, t
         right = right and finished(case.root, case.reference)
         ledger.enter("workers", "said" if right else "wrong")
     assert not ledger.wrong("workers")
+
+
+@pytest.mark.faults
+def test_a_scheduler_may_die_at_any_moment(ledger, slices, tmp_path):
+    # not at the end of a task, as above: when answers are under way, or nothing was sent yet
+    for i in range(ledger.many(1, 24)):
+        rng = random.Random(i)
+        case = Run("array, a file for each chunk", slices, tmp_path / str(i))
+        began = threading.Event()
+
+        def kill(first: Cluster, began: threading.Event = began, rng: Any = rng) -> None:
+            began.wait(60)
+            time.sleep(rng.random() * 0.3)
+            if first.scheduler:
+                first.scheduler.kill()
+
+        with Cluster(tmp_path / f"first-{i}") as first:
+            killer = threading.Thread(target=kill, args=(first,))
+            killer.start()
+            said = case.run(first, lambda _, began=began: began.set())
+            killer.join()
+        assert not said or "run the same again" in said
+        with Cluster(tmp_path / f"second-{i}") as second:
+            again = case.run(second, lambda _: None)
+        right = not again and finished(case.root, case.reference)
+        ledger.enter("workers", ("said" if said else "right") if right else "wrong")
+    assert not ledger.wrong("workers")
+
+
+def test_an_answer_that_is_lost_on_its_way_is_said(cluster, slices, tmp_path, monkeypatch):
+    case = Run("array, sharded", slices, tmp_path / "0")
+    while len(cluster.workers) < 2:
+        cluster.add()
+    with client_of(cluster, 2) as client:
+        gather, asked = client._gather_remote, list[int]()
+
+        async def lost(*args: Any) -> Any:
+            asked.append(1)
+            if len(asked) > 3:
+                client._gather_keys = client._gather_future = None
+                raise OSError("the scheduler is gone")
+            return await gather(*args)
+
+        monkeypatch.setattr(client, "_gather_remote", lost)
+        with pytest.raises(NgffError, match=r"workers were lost over .*run the same again"):
+            convert(case.source, case.root, case.how, executor=client)
+    assert not case.run(cluster, lambda _: None)
+    assert finished(case.root, case.reference)
+
+
+def test_a_client_that_is_closed_meanwhile_is_said(cluster, slices, tmp_path):
+    case = Run("array, sharded", slices, tmp_path / "0")
+    while len(cluster.workers) < 2:
+        cluster.add()
+    with client_of(cluster, 2) as client:
+
+        def close(progress: Progress) -> None:
+            if progress.tasks_done == 2:
+                client.close()
+
+        with pytest.raises(NgffError, match=r"workers were lost over .*run the same again"):
+            convert(case.source, case.root, case.how, executor=client, progress=close)
+    assert not case.run(cluster, lambda _: None)
+    assert finished(case.root, case.reference)
+
+
+@pytest.mark.parametrize("workers", [None, 1])
+def test_an_asynchronous_client_is_refused(cluster, slices, tmp_path, workers):
+    async def ask() -> None:
+        async with distributed.Client(cluster.address, asynchronous=True) as client:
+            convert(source, tmp_path / "a.zarr", {}, executor=client, workers=workers)
+
+    source = source_of("array", slices)
+    with pytest.raises(NgffError, match="without asynchronous=True"):
+        asyncio.run(ask())
+    assert not (tmp_path / "a.zarr").exists()
+
+
+@pytest.mark.slow
+def test_nobody_writes_when_a_stopped_conversion_has_returned(cluster, slices, tmp_path):
+    case = Run("array, sharded", slices, tmp_path / "0")
+
+    def stop(progress: Progress) -> None:
+        if progress.tasks_done == 3:
+            raise KeyboardInterrupt
+
+    while len(cluster.workers) < 2:
+        cluster.add()
+    with client_of(cluster, 2) as client:
+        with pytest.raises(KeyboardInterrupt):
+            convert(case.source, case.root, case.how, executor=client, progress=stop)
+        before = tree(case.root)
+        time.sleep(100 * DELAY)
+        assert tree(case.root) == before
+        assert not any(client.processing().values())
+        # the same client goes on
+        convert(case.source, case.root, case.how, executor=client)
+    assert finished(case.root, case.reference)
 
 
 # --- lock and memory ------------------------------------------------------------------------------
