@@ -57,7 +57,7 @@ test: $(STAMPS)/test browser  ## all tests
 	$(PY) -m pytest
 
 faults: $(STAMPS)/test $(FUZZ)/.done  ## slow: all cases, counted
-	NGFFKIT_FAULTS=full NGFFKIT_LEDGER=tests/proof/faults.json $(PY) -m pytest -m faults
+	NGFFKIT_FAULTS=full NGFFKIT_LEDGER=tests/proof/faults.json $(PY) -m pytest -m faults --timeout 7200
 	NGFFKIT_FAULTS=full NGFFKIT_LEDGER=tests/proof/faults.json $(FUZZ)/bin/python tests/proof/fuzz.py
 	$(PY) tests/proof/table.py
 
