@@ -139,7 +139,8 @@ class Cluster:
 
 @contextlib.contextmanager
 def client_of(cluster: Cluster, count: int) -> Iterator[Any]:
-    with distributed.Client(cluster.address, timeout=60) as client:
+    # a default one that is closed within its block stays asked for by whoever comes next
+    with distributed.Client(cluster.address, timeout=60, set_as_default=False) as client:
         client.wait_for_workers(count, timeout=60)
         yield client
 
