@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,3 +37,20 @@ def ledger() -> Iterator[Ledger]:
     yield book
     if "NGFFKIT_LEDGER" in os.environ:
         book.save(Path(os.environ["NGFFKIT_LEDGER"]))
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """Give a folder; in memory for who is marked so, where there is one.
+
+    To force what is written to the disk is most of the time of tests that are killed and resumed.
+    """
+    memory = Path("/dev/shm")
+    wanted = request.node.get_closest_marker("in_memory") is not None
+    there = wanted and memory.is_dir() and os.access(memory, os.W_OK)
+    # containers often have 64 MB of it
+    if not (there and shutil.disk_usage(memory).free > 2**30):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(prefix="ngffkit-", dir=memory) as folder:
+        yield Path(folder)

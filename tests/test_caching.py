@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-import logging
 import multiprocessing
 import os
 import pickle
@@ -19,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import buckets
 import faults
 import fsspec
 import httpd
@@ -820,25 +820,8 @@ def test_it_can_be_converted_from(server, folder, tmp_path):
 
 @pytest.fixture(scope="module")
 def bucket(original: Path) -> Iterator[tuple[str, Any]]:
-    boto3, moto = pytest.importorskip("boto3"), pytest.importorskip("moto.server")
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    url = "http://{}:{}".format(*server.get_host_and_port())
-    keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of boto3's own making
-        client = boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys)
-        client.create_bucket(Bucket="bucket")
-        for path in original.rglob("*"):
-            if path.is_file():
-                key = path.relative_to(original).as_posix()
-                client.put_object(
-                    Bucket="bucket", Key=key, Body=path.read_bytes(), ACL="public-read"
-                )
+    with buckets.running("bucket", original) as url, buckets.client_of(url) as client:
         yield url, client
-        client.close()
-    server.stop()
 
 
 @pytest.mark.parametrize("name", NAMES)

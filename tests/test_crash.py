@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -36,7 +35,10 @@ from ngffkit.verifying import verify
 #: Kills of one conversion, at most.
 ATTEMPTS = 4
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked and killed")
+pytestmark = [
+    pytest.mark.in_memory,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked and killed"),
+]
 
 
 def tree(root: Path) -> dict[str, bytes]:
@@ -154,17 +156,6 @@ class Server:
         self.process.stdin.close()
         self.process.wait(30)
         self.process.stdout.close()
-
-
-@pytest.fixture
-def tmp_path(tmp_path: Path) -> Iterator[Path]:
-    """Give a folder in memory where there is one: forcing to the disk is most of the time."""
-    memory = Path("/dev/shm")
-    if not (memory.is_dir() and os.access(memory, os.W_OK)):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(prefix="ngffkit-", dir=memory) as folder:
-        yield Path(folder)
 
 
 @pytest.fixture(scope="module")

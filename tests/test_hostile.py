@@ -8,8 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ledger import ROWS, Ledger, Outcome
+from memory_store import Memory
 
 import ngffkit as nk
 
@@ -109,31 +109,6 @@ def test_cases_have_names_of_their_own() -> None:
 
 
 # --- documents with something changed -----------------------------------------------------------
-
-
-@dataclass
-class Memory:
-    """A store in memory."""
-
-    files: Mapping[str, bytes]
-    url: str = "memory"
-    concurrency: int = 1
-    asked: list[str] = field(default_factory=list)
-
-    def get(self, key: str, start: int = 0, length: int | None = None) -> bytes | None:
-        self.asked.append(key)
-        data = self.files.get(key)
-        if data is None:
-            return None
-        begin = max(0, len(data) + start) if start < 0 else start
-        return data[begin:] if length is None else data[begin : begin + length]
-
-    def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-        return [self.get(key, start, length) or b"" for start, length in ranges]
-
-    def children(self, prefix: str = "") -> list[str]:
-        head = f"{prefix.rstrip('/')}/" if prefix else ""
-        return sorted({k[len(head) :].split("/")[0] for k in self.files if k.startswith(head)})
 
 
 def folder(tmp: Path, build: hostile.Build) -> dict[str, bytes]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, Thread
 from pathlib import Path
 from typing import Any
 
+import buckets
 import httpd
 import pytest
 
@@ -280,24 +279,13 @@ def test_secrets_stand_neither_in_the_state_nor_in_code():
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    boto3, moto = pytest.importorskip("boto3"), pytest.importorskip("moto.server")
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of boto3's own making
-        client = boto3.client(
-            "s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1", **KEYS
-        )
-        client.create_bucket(Bucket="listed", ACL="public-read")
-        for key in ("top.tif", "a b/im/zarr.json", "a b/c.zarr/zarr.json", "a b/x.tif"):
-            client.put_object(Bucket="listed", Key=key, Body=b"x" * 1500, ACL="public-read")
-        client.create_bucket(Bucket="unlisted")
-        client.put_object(Bucket="unlisted", Key="a", Body=b"x")
-        client.close()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with buckets.running("unlisted") as url:
+        with buckets.client_of(url) as client:
+            client.create_bucket(Bucket="listed", ACL="public-read")
+            for key in ("top.tif", "a b/im/zarr.json", "a b/c.zarr/zarr.json", "a b/x.tif"):
+                client.put_object(Bucket="listed", Key=key, Body=b"x" * 1500, ACL="public-read")
+            client.put_object(Bucket="unlisted", Key="a", Body=b"x")
+        yield url
 
 
 @pytest.fixture

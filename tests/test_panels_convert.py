@@ -5,18 +5,17 @@ from __future__ import annotations
 import base64
 import gc
 import io
-import logging
 import re
 import subprocess
 import sys
 import threading
-import warnings
 import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+import buckets
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -1058,20 +1057,8 @@ def test_replacing_the_plan_for_the_card_keeps_its_numbers(slices: Path):
 @pytest.fixture
 def bucket() -> Iterator[str]:
     """Run an S3 server with a bucket; give the options of its store as they are typed."""
-    boto3 = pytest.importorskip("boto3")
-    moto = pytest.importorskip("moto.server")
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    endpoint = "http://{}:{}".format(*server.get_host_and_port())
-    keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of boto3's own making
-        client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", **keys)
-        client.create_bucket(Bucket="converted")
-        client.close()
-    yield f"endpoint={endpoint} region=us-east-1 key=key secret=secret"
-    server.stop()
+    with buckets.running("converted") as url:
+        yield f"endpoint={url} region=us-east-1 key=key secret=secret"
 
 
 @pytest.mark.usefixtures("slices")

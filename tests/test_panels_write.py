@@ -7,12 +7,12 @@ import logging
 import re
 import shutil
 import threading
-import warnings
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import buckets
 import dask.array as da
 import numpy as np
 import pytest
@@ -460,21 +460,8 @@ def test_a_write_to_s3(tmp_path, bucket):
 
 @pytest.fixture
 def bucket() -> Iterator[dict[str, Any]]:
-    boto3 = pytest.importorskip("boto3")
-    moto = pytest.importorskip("moto.server")
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
-    keys = {"aws_access_key_id": "key", "aws_secret_access_key": "hush"}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of boto3's own making
-        client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", **keys)
-        client.create_bucket(Bucket="written")
-        client.close()
-    yield {"endpoint": endpoint, "region": "us-east-1", "key": "key", "secret": "hush"}
-    server.stop()
+    with buckets.running("written", secret="hush") as url:
+        yield {"endpoint": url, "region": "us-east-1", "key": "key", "secret": "hush"}
 
 
 # --- wrong input ----------------------------------------------------------------------------------

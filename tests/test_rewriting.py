@@ -9,9 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import types
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,21 +30,12 @@ from ngffkit.stores.folders import LocalTarget
 from ngffkit.verifying import verify
 from ngffkit.writing import convert
 
+pytestmark = pytest.mark.in_memory
+
 V2, V3 = "0.4", "0.5"
 
 #: Everything that changes a disk: what `faults` knows, and what removes.
 CALLS = (*faults.CALLS, "unlink", "rmdir")
-
-
-@pytest.fixture
-def tmp_path(tmp_path: Path) -> Iterator[Path]:
-    """Give a folder in memory where there is one: forcing to the disk is most of the time."""
-    memory = Path("/dev/shm")
-    if not (memory.is_dir() and os.access(memory, os.W_OK)):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(prefix="ngffkit-", dir=memory) as folder:
-        yield Path(folder)
 
 
 def volume(shape: tuple[int, ...] = (24, 20, 22), dtype: str = "u1") -> np.ndarray:

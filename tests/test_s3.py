@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import buckets
 import httpd
 import makers
 import numpy as np
@@ -52,26 +52,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def endpoint(folder: Path) -> Iterator[str]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of boto3's own making
-        client = boto3.client("s3", endpoint_url=url, region_name="us-east-1", **KEYS)
-        client.create_bucket(Bucket="bucket")
-        for path in folder.rglob("*"):
-            if path.is_file():
-                key = path.relative_to(folder).as_posix()
-                client.put_object(
-                    Bucket="bucket", Key=key, Body=path.read_bytes(), ACL="public-read"
-                )
-        secret = (folder / "x.zarr" / "zarr.json").read_bytes()
-        client.put_object(Bucket="bucket", Key="private.zarr/zarr.json", Body=secret)
-        client.close()
-    yield url
-    server.stop()
+    with buckets.running("bucket", folder) as url:
+        with buckets.client_of(url) as client:
+            secret = (folder / "x.zarr" / "zarr.json").read_bytes()
+            client.put_object(Bucket="bucket", Key="private.zarr/zarr.json", Body=secret)
+        yield url
 
 
 @pytest.fixture(autouse=True)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-import logging
-import warnings
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+import buckets
 import fsspec
 import httpd
 import makers
@@ -188,26 +186,8 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3_proxy.Proxy]:
         with zipfile.ZipFile(root / zipped, "w") as file:
             for path in sorted(folder.rglob("*")):
                 file.write(path, path.relative_to(folder).as_posix())
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    url = "http://{}:{}".format(*server.get_host_and_port())
-    _fill(url, root)
-    with s3_proxy.between(url) as between:
+    with buckets.running("faults", root) as url, s3_proxy.between(url) as between:
         yield between
-    server.stop()
-
-
-def _fill(url: str, root: Path) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of boto3's own making
-        client = boto3.client("s3", endpoint_url=url, region_name="us-east-1", **KEYS)
-        client.create_bucket(Bucket="faults")
-        put = partial(client.put_object, Bucket="faults", ACL="public-read")
-        for path in root.rglob("*"):
-            if path.is_file():
-                put(Key=path.relative_to(root).as_posix(), Body=path.read_bytes())
-        client.close()
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import buckets
 import numpy as np
 import pytest
 
@@ -22,19 +21,8 @@ HOW = {"voxel_size": (4, 4, 10), "unit": "nm", "chunks": 32, "shards": 64}
 
 @pytest.fixture(scope="module")
 def options() -> Iterator[dict[str, Any]]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
-    keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of boto3's own making
-        client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", **keys)
-        client.create_bucket(Bucket="bucket")
-        client.close()
-    yield {"endpoint": endpoint, "region": "us-east-1", "key": "key", "secret": "secret"}
-    server.stop()
+    with buckets.running("bucket") as url:
+        yield {"endpoint": url, "region": "us-east-1", "key": "key", "secret": "secret"}
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import pickle
 import subprocess
 import threading
 import uuid
-import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import buckets
 import google_crc32c
 import makers
 import numpy as np
@@ -39,26 +38,8 @@ KEYS = {"access_key_id": "key", "secret_access_key": "secret", "region": "us-eas
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """Serve an empty bucket; return the storage options."""
-    boto3 = pytest.importorskip("boto3")
-    moto = pytest.importorskip("moto.server")
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of boto3's own making
-        client = boto3.client(
-            "s3",
-            endpoint_url=url,
-            region_name="us-east-1",
-            aws_access_key_id="key",
-            aws_secret_access_key="secret",
-        )
-        client.create_bucket(Bucket="bucket")
-        client.close()
-    yield {"endpoint": url, **KEYS}
-    server.stop()
+    with buckets.running("bucket") as url:
+        yield {"endpoint": url, **KEYS}
 
 
 @pytest.fixture(params=["local", "s3", "memory"])

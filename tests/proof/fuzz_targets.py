@@ -21,7 +21,7 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -29,6 +29,7 @@ from typing import Any, Final
 import google_crc32c
 import hostile
 import numpy as np
+from memory_store import Memory
 
 import ngffkit as nk
 from ngffkit import api
@@ -48,35 +49,6 @@ from ngffkit.stores.zips import ZipStore
 
 #: Images larger than this are opened, but not read.
 FEW_PIXELS: Final = 100_000
-
-
-@dataclass
-class Memory:
-    """A store in memory."""
-
-    files: Mapping[str, bytes]
-    url: str = "memory"
-    concurrency: int = 1
-    asked: list[str] = field(default_factory=list)
-
-    def get(self, key: str, start: int = 0, length: int | None = None) -> bytes | None:
-        self.asked.append(key)
-        data = self.files.get(key)
-        if data is None:
-            return None
-        begin = max(0, len(data) + start) if start < 0 else start
-        return data[begin:] if length is None else data[begin : begin + length]
-
-    def get_ranges(self, key: str, ranges: Any) -> list[bytes]:
-        return [self.get(key, start, length) or b"" for start, length in ranges]
-
-    def children(self, prefix: str = "") -> list[str]:
-        head = f"{prefix.rstrip('/')}/" if prefix else ""
-        return sorted({k[len(head) :].split("/")[0] for k in self.files if k.startswith(head)})
-
-    def size(self, key: str) -> int | None:
-        data = self.files.get(key)
-        return None if data is None else len(data)
 
 
 @dataclass(frozen=True)

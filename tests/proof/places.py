@@ -2,49 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import subprocess
-import tempfile
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import buckets
 import crash_child
 import pytest
 import test_crash
 
 from ngffkit.stores.targets import open_target
 
-
-@pytest.fixture
-def tmp_path(tmp_path: Path) -> Iterator[Path]:
-    """Give a folder in memory where there is one: forcing to the disk is most of the time."""
-    memory = Path("/dev/shm")
-    if not (memory.is_dir() and os.access(memory, os.W_OK)):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(prefix="ngffkit-", dir=memory) as folder:
-        yield Path(folder)
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return slices, and slices of labels."""
-    root = tmp_path_factory.mktemp("source")
-    crash_child.make_source(root)
-    return root
-
-
-@pytest.fixture(scope="module")
-def server(source: Path) -> Iterator[test_crash.Server]:
-    """Give a process that forks others, and kills them."""
-    made = test_crash.Server(source)
-    yield made
-    made.close()
+# slices, and a process that forks others and kills them
+source, server = test_crash.source, test_crash.server
 
 
 @dataclass
@@ -63,21 +37,9 @@ class Bucket:
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[Bucket]:
     """Give a bucket of moto's; processes of their own reach it, too."""
-    boto3, moto = pytest.importorskip("boto3"), pytest.importorskip("moto.server")
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    made = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    made.start()
-    host, port = made.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
-    keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of boto3's own making
-        client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", **keys)
-        client.create_bucket(Bucket="writers")
-        client.close()
-    options = {"endpoint": endpoint, "region": "us-east-1", "key": "key", "secret": "secret"}
-    yield Bucket("s3://writers", options)
-    made.stop()
+    with buckets.running("writers") as url:
+        options = {"endpoint": url, "region": "us-east-1", "key": "key", "secret": "secret"}
+        yield Bucket("s3://writers", options)
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-import logging
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import buckets
 import httpd
 import numpy as np
 import pytest
@@ -118,19 +117,8 @@ FEW = [
 
 @pytest.fixture(scope="module")
 def proxy() -> Iterator[s3_proxy.Proxy]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    url = "http://{}:{}".format(*server.get_host_and_port())
-    keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of boto3's own making
-        client = boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys)
-        client.create_bucket(Bucket=BUCKET)
-        client.close()
-    with s3_proxy.between(url, keeps=False) as between:
+    with buckets.running(BUCKET) as url, s3_proxy.between(url, keeps=False) as between:
         yield between
-    server.stop()
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ one was made from.
 from __future__ import annotations
 
 import datetime as dt
-import logging
 import shutil
 import tempfile
 import warnings
@@ -16,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import buckets
 import httpd
 import makers
 import numpy as np
@@ -285,20 +285,8 @@ BUCKET = "edits-in-any-order"
 
 @pytest.fixture(scope="module")
 def proxy() -> Iterator[s3_proxy.Proxy]:
-    boto3, moto = pytest.importorskip("boto3"), pytest.importorskip("moto.server")
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    url = "http://{}:{}".format(*server.get_host_and_port())
-    keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of boto3's own making
-        client = boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys)
-        client.create_bucket(Bucket=BUCKET)
-        client.close()
-    with s3_proxy.between(url, keeps=False) as between:
+    with buckets.running(BUCKET) as url, s3_proxy.between(url, keeps=False) as between:
         yield between
-    server.stop()
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])

@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -31,21 +30,10 @@ from ngffkit.stores.base import LocalStore
 from ngffkit.stores.folders import LocalTarget
 from ngffkit.writing import convert
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.in_memory]
 
 EVERYTHING = ["overwrite", "region", "append", "region", "labels", "rewrite", "region"]
 ROW = "torn reads"
-
-
-@pytest.fixture
-def tmp_path(tmp_path: Path) -> Iterator[Path]:
-    """Give a folder in memory where there is one: forcing to the disk is most of the time."""
-    memory = Path("/dev/shm")
-    if not (memory.is_dir() and os.access(memory, os.W_OK)):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(prefix="ngffkit-", dir=memory) as folder:
-        yield Path(folder)
 
 
 class Child:

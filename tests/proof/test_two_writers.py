@@ -14,12 +14,13 @@ import numpy as np
 import places
 import pytest
 import test_crash
-from places import bucket, server, source, tmp_path  # noqa: F401 - fixtures
+from places import bucket, server, source  # noqa: F401 - fixtures
 
 import ngffkit as nk
 from ngffkit.verifying import verify
 
 pytestmark = [
+    pytest.mark.in_memory,
     pytest.mark.faults,
     pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked"),
 ]

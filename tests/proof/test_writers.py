@@ -19,13 +19,14 @@ import numpy as np
 import places
 import pytest
 import test_crash
-from places import bucket, server, source, tmp_path  # noqa: F401 - fixtures
+from places import bucket, server, source  # noqa: F401 - fixtures
 
 import ngffkit as nk
 from ngffkit.errors import NgffError
 from ngffkit.stores.targets import open_target
 
 pytestmark = [
+    pytest.mark.in_memory,
     pytest.mark.faults,
     pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked"),
 ]
@@ -158,7 +159,7 @@ def undamaged(root: Path, what: str) -> None:
 
 
 @pytest.fixture
-def jobs(tmp_path) -> Iterator[dict[str, tuple[str, Callable[[Path], Any]]]]:  # noqa: F811
+def jobs(tmp_path) -> Iterator[dict[str, tuple[str, Callable[[Path], Any]]]]:
     """Return what is done, each with the name of the place."""
     made: dict[str, tuple[str, Callable[[Path], Any]]] = {}
     for kind, (name, more) in CONVERSIONS.items():
@@ -174,7 +175,7 @@ def doing(root: Path, what: str) -> None:
 
 
 @pytest.mark.parametrize("what", [*CONVERSIONS, *EDITS])
-def test_whatever_call_fails_it_is_said_and_the_same_call_goes_on(ledger, tmp_path, jobs, what):  # noqa: F811
+def test_whatever_call_fails_it_is_said_and_the_same_call_goes_on(ledger, tmp_path, jobs, what):
     name, job = jobs[what]
     pristine = tmp_path / "pristine"
     pristine.mkdir()
@@ -228,7 +229,7 @@ def resumed(root: Path, job: Callable[[Path], Any], reference: dict[str, bytes])
     assert not [key for key in reference if found[key] != reference[key]]
 
 
-def test_a_single_file_is_whole_when_it_is_there(tmp_path):  # noqa: F811
+def test_a_single_file_is_whole_when_it_is_there(tmp_path):
     places.tiny(tmp_path / "a.ozx", sidecar=False)
     with zipfile.ZipFile(tmp_path / "a.ozx") as file:
         assert file.testzip() is None
