@@ -57,6 +57,8 @@ def test_notebook_7(fresh_page: Page, server: Server, image: Path):
     name = server.write("seven.ipynb", [scenes.cell(repr(str(image)), height=300, theme="dark")])
     fresh_page.tab.goto(f"{server.url}/notebooks/{name}?token={server.token}")
     fresh_page.until(lambda: any(map(connected, server.api("kernels"))), "a kernel")
+    # the server is ahead of the page
+    fresh_page.tab.locator("[data-status=idle].jp-Notebook-ExecutionIndicator").wait_for()
     fresh_page.tab.get_by_role("menuitem", name="Run", exact=True).click()
     fresh_page.tab.get_by_text("Run All Cells", exact=True).click()
     smoke(View(fresh_page), image)

@@ -92,6 +92,8 @@ class View:
     def place(self, x: float, y: float) -> tuple[float, float]:
         """Return where a point of the canvas, 0 to 1, is on the page."""
         self.canvas.scroll_into_view_if_needed()
+        # on a busy machine a page may still be moving when all pixels are there
+        self.canvas.element_handle().wait_for_element_state("stable")
         box = self.canvas.bounding_box()
         return box["x"] + x * box["width"], box["y"] + y * box["height"]
 
