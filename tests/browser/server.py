@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -62,8 +63,16 @@ class Server:
             method=method,
             headers={"Authorization": f"token {self.token}"},
         )
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            text = answer.read()
+        for patience in (1.0, 1.0, 1.0, 0.0):
+            try:
+                with urllib.request.urlopen(request, timeout=20) as answer:
+                    text = answer.read()
+                break
+            except urllib.error.HTTPError as err:
+                # it lists kernels that are just beginning or ending, and stumbles
+                if err.code != HTTPStatus.INTERNAL_SERVER_ERROR or not patience:
+                    raise
+                time.sleep(patience)
         return json.loads(text) if text else None
 
     def write(self, name: str, cells: list[str]) -> str:

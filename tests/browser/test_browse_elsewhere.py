@@ -53,22 +53,30 @@ def test_voila(fresh_page: Page, server: Server, image: Path):
     server.stop_kernels()
 
 
+def run_all_cells(page: Page) -> None:
+    """Click it in the menu, again when nothing came of it: Notebook 7 shows it before it works."""
+    prompt = page.tab.locator(".jp-CodeCell .jp-InputPrompt").first
+
+    def begun() -> bool:
+        page.tab.get_by_role("menuitem", name="Run", exact=True).click()
+        page.tab.get_by_text("Run All Cells", exact=True).click()
+        for _ in range(20):
+            if any(sign.isalnum() or sign == "*" for sign in prompt.inner_text()):
+                return True
+            page.pause(100)
+        return False
+
+    page.until(begun, "a cell that runs")
+
+
 def test_notebook_7(fresh_page: Page, server: Server, image: Path):
     name = server.write("seven.ipynb", [scenes.cell(repr(str(image)), height=300, theme="dark")])
     fresh_page.tab.goto(f"{server.url}/notebooks/{name}?token={server.token}")
-    fresh_page.until(lambda: any(map(connected, server.api("kernels"))), "a kernel")
-    # the server is ahead of the page
-    fresh_page.tab.locator("[data-status=idle].jp-Notebook-ExecutionIndicator").wait_for()
-    fresh_page.tab.get_by_role("menuitem", name="Run", exact=True).click()
-    fresh_page.tab.get_by_text("Run All Cells", exact=True).click()
+    run_all_cells(fresh_page)
     smoke(View(fresh_page), image)
     assert fresh_page.tile_requests()
     assert not fresh_page.asked_outside()
     server.stop_kernels()
-
-
-def connected(kernel: dict[str, Any]) -> bool:
-    return bool(kernel["execution_state"] == "idle" and kernel["connections"])
 
 
 def test_jupyterlab_asks_no_other_server(lab: Lab, image: Path):
